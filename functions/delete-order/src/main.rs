@@ -1,0 +1,22 @@
+//! `DELETE /orders/{userId}/order/{id}` and `DELETE /order/{userId}/id/{id}`: deletes an order.
+
+use lambda_http::{Error, Request};
+use shared::config::Config;
+use shared::http::{self, Problem, Response, request, response};
+use shared::store::Orders;
+use shared::{aws, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_environment()?;
+    telemetry::init(config.log_level);
+    let orders = &Orders::new(&aws::sdk_config().await, config.orders_table);
+    http::serve(env!("CARGO_PKG_NAME"), |request| delete_order(orders, request)).await
+}
+
+async fn delete_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
+    let key = request::order_key(&request)?;
+    let expected = request::if_match(request.headers())?;
+    orders.delete(&key, &expected).await?;
+    Ok(response::no_content())
+}

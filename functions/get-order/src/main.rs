@@ -1,0 +1,20 @@
+//! `GET /orders/{userId}/order/{id}`: one order.
+
+use lambda_http::{Error, Request};
+use shared::config::Config;
+use shared::http::{self, Problem, Response, request, response};
+use shared::store::Orders;
+use shared::{aws, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_environment()?;
+    telemetry::init(config.log_level);
+    let orders = &Orders::new(&aws::sdk_config().await, config.orders_table);
+    http::serve(env!("CARGO_PKG_NAME"), |request| get_order(orders, request)).await
+}
+
+async fn get_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
+    let order = orders.get(&request::order_key(&request)?).await?;
+    response::order(&order)
+}

@@ -1,0 +1,24 @@
+//! `PUT /orders/{userId}/order/{id}`: replaces what is in an order.
+
+use lambda_http::{Error, Request};
+use shared::config::Config;
+use shared::http::{self, Problem, Response, request, response};
+use shared::order::Timestamp;
+use shared::store::Orders;
+use shared::{aws, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_environment()?;
+    telemetry::init(config.log_level);
+    let orders = &Orders::new(&aws::sdk_config().await, config.orders_table);
+    http::serve(env!("CARGO_PKG_NAME"), |request| update_order(orders, request)).await
+}
+
+async fn update_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
+    let key = request::order_key(&request)?;
+    let expected = request::if_match(request.headers())?;
+    let content = request::update_order(&request, &key)?;
+    let order = orders.replace(&key, &content, &expected, Timestamp::now()).await?;
+    response::order(&order)
+}

@@ -1,0 +1,253 @@
+//! Requests, parsed into what the domain knows. All that is wrong with one is found before it is refused.
+
+use lambda_http::http::HeaderMap;
+use lambda_http::http::header::{CONTENT_TYPE, IF_MATCH};
+use lambda_http::{Request, RequestExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{FieldError, Problem};
+use crate::order::{Order, OrderContent, OrderId, OrderKey, UserId, Version};
+use crate::page::{Cursor, Limit, List};
+use crate::store::Expected;
+
+/// How large a body may be, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The order that the path names, by `{userId}` and `{id}`. What can't name an order is 404, like an order that
+/// isn't there.
+///
+/// API Gateway has percent-decoded the segments, once, and has encoded a `%` that was in them again ("Amazon API
+/// Gateway important notes for REST APIs"). So nothing is decoded here, and a `%` is in no user's id.
+pub fn order_key(request: &Request) -> Result<OrderKey, Problem> {
+    let path = request.path_parameters_ref();
+    let segment = |name| path.and_then(|path| path.first(name)).map(str::to_owned).ok_or(Problem::NotFound);
+    Ok(OrderKey {
+        user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
+        id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
+    })
+}
+
+/// Which versions `If-Match` names; without that header, any.
+///
+/// Tags are compared strongly (RFC 9110, 13.1.1): a weak one matches nothing. A tag that no order can have matches
+/// nothing either.
+pub fn if_match(headers: &HeaderMap) -> Result<Expected, Problem> {
+    let mut lines = headers.get_all(IF_MATCH).iter().peekable();
+    if lines.peek().is_none() {
+        return Ok(Expected::Any);
+    }
+    let mut versions = Vec::new();
+    for line in lines {
+        let line = line.to_str().unwrap_or_default().trim();
+        if line == "*" {
+            return Ok(Expected::Any);
+        }
+        let mut rest = Some(line);
+        while let Some(list) = rest {
+            let (tag, next) = split_entity_tag(list).ok_or_else(|| {
+                Problem::field("If-Match", r#"must be * or entity tags as the ETag header gives them, such as "3""#)
+            })?;
+            versions.extend(tag.parse().ok().filter(|version: &u64| version.to_string() == tag).map(Version::from));
+            rest = next;
+        }
+    }
+    if versions.len() > Expected::MAX {
+        return Err(Problem::field("If-Match", format!("must name at most {} versions", Expected::MAX)));
+    }
+    Ok(Expected::OneOf(versions))
+}
+
+/// The first entity tag of a list (RFC 9110, 8.8.3), with its `W/` if it is weak, and what follows its comma.
+fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
+    let list = list.trim_start();
+    let opaque = list.strip_prefix("W/").unwrap_or(list).strip_prefix('"')?;
+    let (opaque, rest) = opaque.split_once('"')?;
+    let tag = if list.starts_with("W/") { list } else { opaque };
+    match rest.trim_start().strip_prefix(',') {
+        Some(next) => Some((tag, Some(next))),
+        None if rest.trim().is_empty() => Some((tag, None)),
+        None => None,
+    }
+}
+
+/// What `GET /orders` is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ListOrders {
+    /// Which orders.
+    pub list: List,
+    /// How many on a page, where that was said.
+    pub limit: Option<Limit>,
+    /// From where on.
+    pub cursor: Option<Cursor>,
+}
+
+impl ListOrders {
+    /// Parses the query.
+    pub fn parse(request: &Request) -> Result<Self, Problem> {
+        let mut query = Query { request, errors: Vec::new() };
+        let user_id = query.parameter("user_id", |text| UserId::try_from(text.to_owned()));
+        let limit = query.parameter("limit", str::parse);
+        let list = user_id.map_or(List::All, List::Of);
+        let cursor = query.parameter("cursor", |text| Cursor::decode(text, &list));
+        if query.errors.is_empty() {
+            Ok(Self { list, limit, cursor })
+        } else {
+            Err(Problem::InvalidRequest(query.errors))
+        }
+    }
+}
+
+struct Query<'a> {
+    request: &'a Request,
+    errors: Vec<FieldError>,
+}
+
+impl Query<'_> {
+    fn parameter<T, E: ToString>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let values = self.request.query_string_parameters_ref()?.all(name)?;
+        let parsed = match values.as_slice() {
+            [value] => parse(value).map_err(|error| error.to_string()),
+            _ => Err("must be given once".to_owned()),
+        };
+        parsed.map_err(|message| self.errors.push(FieldError::new(name, message))).ok()
+    }
+}
+
+/// What `PUT /orders` is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PutOrder {
+    /// Make a new order of that user.
+    Create(UserId, OrderContent),
+    /// Replace what is in that order.
+    Replace(OrderKey, OrderContent),
+}
+
+impl PutOrder {
+    /// Parses the body: with an `id` it is about that order, without one about a new one.
+    pub fn parse(request: &Request) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(request)?;
+        let id: Option<String> = fields.optional("id");
+        let user_id = fields.required("user_id");
+        let content = fields.content();
+        let (user_id, content) = fields.finish(user_id.zip(content))?;
+        Ok(match id {
+            None => Self::Create(user_id, content),
+            // Like an id in a path: what can't be an order's id is no order's id.
+            Some(id) => Self::Replace(
+                OrderKey { user_id, id: OrderId::try_from(id).map_err(|_| Problem::NotFound)? },
+                content,
+            ),
+        })
+    }
+}
+
+/// Parses the body of `PUT /orders/{userId}/order/{id}`. It may name the user, but no other than the path does.
+pub fn update_order(request: &Request, key: &OrderKey) -> Result<OrderContent, Problem> {
+    let mut fields = Fields::parse(request)?;
+    if let Some(user_id) = fields.optional::<UserId>("user_id")
+        && user_id != key.user_id
+    {
+        fields.errors.push(FieldError::new("user_id", "must be the one in the path, or be left out"));
+    }
+    let content = fields.content();
+    fields.finish(content)
+}
+
+/// The fields of a JSON body, taken out one by one. What is wrong with them gathers until the end.
+struct Fields {
+    object: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    fn parse(request: &Request) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::UnsupportedMediaType);
+        }
+        let body = request.body().as_ref();
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Problem::BodyTooLarge);
+        }
+        match serde_json::from_slice(body).map_err(Problem::MalformedJson)? {
+            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
+            _ => Err(Problem::field("body", "must be a JSON object")),
+        }
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let Some(value) = self.object.remove(name) else {
+            self.errors.push(FieldError::new(name, "is required"));
+            return None;
+        };
+        serde_json::from_value(value).map_err(|error| self.errors.push(FieldError::new(name, error))).ok()
+    }
+
+    /// A field that may be left out, or be null.
+    fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        self.object.get(name).is_some_and(|value| !value.is_null()).then(|| self.required(name))?
+    }
+
+    fn content(&mut self) -> Option<OrderContent> {
+        let restaurant_id = self.required("restaurant_id");
+        let quantity = self.required("quantity");
+        restaurant_id.zip(quantity).map(|(restaurant_id, quantity)| OrderContent { restaurant_id, quantity })
+    }
+
+    /// What was made of the fields, if all of them are good and none is left that an order does not have.
+    fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
+        let unknown = self.object.keys().filter(|name| !Order::SERVER_FIELDS.contains(&name.as_str()));
+        self.errors.extend(unknown.map(|name| FieldError::new(name, "is not a field of an order")));
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(Problem::InvalidRequest(self.errors)),
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok()?.parse::<mime::Mime>().ok())
+        .is_some_and(|mime| mime.essence_str() == mime::APPLICATION_JSON.essence_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::http::HeaderValue;
+
+    use super::*;
+
+    fn versions(header: &str) -> Option<Vec<u64>> {
+        let headers = HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_str(header).unwrap())]);
+        match if_match(&headers) {
+            Ok(Expected::OneOf(versions)) => Some(versions.into_iter().map(Version::get).collect()),
+            Ok(Expected::Any) => panic!("{header} is taken for any version"),
+            Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn if_match_names_versions() {
+        assert_eq!(versions(r#""3""#), Some(vec![3]));
+        assert_eq!(versions(r#" "3" ,"4""#), Some(vec![3, 4]));
+        assert_eq!(if_match(&HeaderMap::new()).unwrap(), Expected::Any);
+        assert_eq!(if_match(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static("*"))])).unwrap(), Expected::Any);
+    }
+
+    #[test]
+    fn weak_and_foreign_tags_match_nothing() {
+        for header in [r#"W/"3""#, r#""abc""#, r#""03""#, r#""+3""#, r#""""#, r#""3,4""#] {
+            assert_eq!(versions(header), Some(vec![]), "{header}");
+        }
+        assert_eq!(versions(r#"W/"3", "5", "x,y""#), Some(vec![5]));
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        let too_many = vec![r#""1""#; 101].join(",");
+        for header in ["3", "", "\"3", "3\"", r#""3" "4""#, r#""3","#, r#"w/"3""#, &too_many] {
+            assert_eq!(versions(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Answers that went well.
+
+use lambda_http::Body;
+use lambda_http::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
+use lambda_http::http::{HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::Problem;
+use crate::order::{Order, OrderKey};
+use crate::page::{Cursor, Limit, List, Page};
+
+/// What a function answers.
+pub type Response = lambda_http::Response<Body>;
+
+/// Everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A response with that JSON body.
+///
+/// # Panics
+/// When the body has no JSON form. The bodies here are structs of strings and numbers, which always have one.
+#[expect(clippy::expect_used, reason = "see Panics")]
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let text = serde_json::to_string(body).expect("a body of strings and numbers serialises");
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// 200 with the order and its `ETag`.
+pub fn order(order: &Order) -> Result<Response, Problem> {
+    with_etag(json(StatusCode::OK, order), order)
+}
+
+/// 201 with the new order, its `ETag`, and its `Location` relative to the URL `.../orders` that it was sent to.
+pub fn created(order: &Order) -> Result<Response, Problem> {
+    let mut response = with_etag(json(StatusCode::CREATED, order), order)?;
+    response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
+    Ok(response)
+}
+
+/// 204.
+#[must_use]
+pub fn no_content() -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// 200 with a bare array of the page's orders. Where more follow, `Link` names the next page (RFC 8288), relative to
+/// the URL that was asked for.
+pub fn page(page: &Page, list: &List, limit: Option<Limit>) -> Result<Response, Problem> {
+    let mut response = json(StatusCode::OK, &page.orders);
+    if let Some(cursor) = &page.next {
+        response.headers_mut().insert(LINK, header(&next_link(cursor, list, limit))?);
+    }
+    Ok(response)
+}
+
+/// A relative reference replaces the whole query, so the next page's says again what this one's said.
+fn next_link(cursor: &Cursor, list: &List, limit: Option<Limit>) -> String {
+    let mut query = format!("?cursor={}", cursor.encode());
+    if let List::Of(user_id) = list {
+        query += &format!("&user_id={}", utf8_percent_encode(user_id.as_str(), RESERVED));
+    }
+    if let Some(limit) = limit {
+        query += &format!("&limit={}", limit.get());
+    }
+    format!(r#"<{query}>; rel="next""#)
+}
+
+fn path(key: &OrderKey) -> String {
+    format!("orders/{}/order/{}", utf8_percent_encode(key.user_id.as_str(), RESERVED), key.id)
+}
+
+fn with_etag(mut response: Response, order: &Order) -> Result<Response, Problem> {
+    response.headers_mut().insert(ETAG, header(&format!(r#""{}""#, order.version))?);
+    Ok(response)
+}
+
+fn header(value: &str) -> Result<HeaderValue, Problem> {
+    HeaderValue::from_str(value).map_err(|error| Problem::Internal(error.into()))
+}

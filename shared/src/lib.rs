@@ -1,0 +1,15 @@
+//! What the functions share.
+//!
+//! - [`order`]: the domain. Types that can't hold a bad value, and the rules of what may become of an order.
+//! - [`page`]: how a list of orders is cut into pages.
+//! - [`store`]: the orders in DynamoDB.
+//! - [`http`]: the edge. Requests are parsed into the domain's types here, and answers and errors become responses.
+//! - [`config`], [`aws`], [`telemetry`]: how a function starts.
+
+pub mod aws;
+pub mod config;
+pub mod http;
+pub mod order;
+pub mod page;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,171 @@
+//! How a list of orders is cut into pages.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use crate::order::{Invalid, Order, OrderKey, UserId};
+
+/// How many orders a page holds at most: 1 to 1000, by default 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u16);
+
+impl Limit {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl std::str::FromStr for Limit {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text.parse::<u16>() {
+            Ok(number @ 1..=1000) if number.to_string() == text => Ok(Self(number)),
+            _ => Err(Invalid::new("must be an integer from 1 to 1000")),
+        }
+    }
+}
+
+/// Which orders are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum List {
+    /// Everybody's, in no promised order.
+    All,
+    /// One user's, newest first.
+    Of(UserId),
+}
+
+/// A place in a list: right after that order. It stays good whatever becomes of the order.
+///
+/// To clients it is an opaque string. Within it stand the version of its form and the list that it belongs to, so
+/// that a cursor of one list can't be taken for one of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    list: List,
+    after: OrderKey,
+}
+
+/// The form of a cursor, by version. A new form is a new variant; old ones stay readable while clients hold them.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "v", deny_unknown_fields)]
+enum CursorForm {
+    #[serde(rename = "1")]
+    V1 { list: List, after: OrderKey },
+}
+
+impl Cursor {
+    /// The place in `list` right after that order.
+    #[must_use]
+    pub fn after(list: List, order: &Order) -> Self {
+        Self { list, after: order.key() }
+    }
+
+    /// The order that it stands after.
+    #[must_use]
+    pub fn key(&self) -> &OrderKey {
+        &self.after
+    }
+
+    /// The string that clients send back.
+    ///
+    /// # Panics
+    /// Never: its form is strings all through, and those have a JSON form.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "serialising strings to JSON can't fail")]
+    pub fn encode(&self) -> String {
+        let form = CursorForm::V1 { list: self.list.clone(), after: self.after.clone() };
+        BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&form).expect("strings serialise"))
+    }
+
+    /// The cursor in that string, if it is one of this list.
+    pub fn decode(text: &str, list: &List) -> Result<Self, Invalid> {
+        let undecodable = Invalid::new("must be a cursor that this API has given in a Link header");
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| undecodable)?;
+        let CursorForm::V1 { list: of, after } = serde_json::from_slice(&bytes).map_err(|_| undecodable)?;
+        match &of {
+            _ if of != *list => Err(Invalid::new("belongs to another list: send it with the user_id it came with")),
+            List::Of(user_id) if *user_id != after.user_id => Err(undecodable),
+            _ => Ok(Self { list: of, after }),
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// The orders on it.
+    pub orders: Vec<Order>,
+    /// Where the list goes on, if it does.
+    pub next: Option<Cursor>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::try_from(name.to_owned()).unwrap()
+    }
+
+    fn key(name: &str) -> OrderKey {
+        OrderKey { user_id: user(name), id: "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1".to_owned().try_into().unwrap() }
+    }
+
+    #[test]
+    fn a_limit_is_1_to_1000() {
+        assert_eq!("1".parse::<Limit>().unwrap().get(), 1);
+        assert_eq!("1000".parse::<Limit>().unwrap().get(), 1000);
+        for bad in ["", "0", "1001", "-1", "+1", "01", "1.0", "x", "99999999999"] {
+            assert!(bad.parse::<Limit>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_given() {
+        for list in [List::All, List::Of(user("Café 東京"))] {
+            let cursor = Cursor { list: list.clone(), after: key("Café 東京") };
+            assert_eq!(Cursor::decode(&cursor.encode(), &list).unwrap(), cursor);
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_is_refused() {
+        let of_ann = Cursor { list: List::Of(user("Ann")), after: key("Ann") }.encode();
+        let of_all = Cursor { list: List::All, after: key("Ann") }.encode();
+        for (cursor, list) in [
+            (&of_ann, List::Of(user("Bob"))),
+            (&of_ann, List::All),
+            (&of_all, List::Of(user("Ann"))),
+        ] {
+            assert!(Cursor::decode(cursor, &list).unwrap_err().to_string().contains("another list"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        let id = key("Ann").id;
+        let forms = [
+            json!({"v": "2", "list": "all", "after": {"user_id": "Ann", "id": id}}),
+            json!({"v": "1", "list": "all", "after": {"user_id": "a/b", "id": id}}),
+            json!({"v": "1", "list": "all", "after": {"user_id": "Ann", "id": id}, "more": 1}),
+            json!({"v": "1", "list": {"of": "Bob"}, "after": {"user_id": "Ann", "id": id}}),
+        ];
+        let encoded = forms.map(|form| BASE64_URL_SAFE_NO_PAD.encode(form.to_string()));
+        let lists = [List::All, List::All, List::All, List::Of(user("Bob"))];
+        for (text, list) in encoded.iter().map(String::as_str).zip(&lists).chain([("", &List::All), ("%", &List::All)])
+        {
+            assert!(Cursor::decode(text, list).unwrap_err().to_string().contains("Link header"), "{text}");
+        }
+    }
+}

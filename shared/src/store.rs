@@ -1,0 +1,273 @@
+//! The orders in DynamoDB: partition key `user_id`, sort key `id`.
+//!
+//! Every write is one conditional request. When its condition fails, DynamoDB returns the order as it is
+//! (`ReturnValuesOnConditionCheckFailure`), which tells the reasons apart without a second read.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use aws_config::SdkConfig;
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+
+use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Timestamp, Version};
+use crate::page::{Cursor, Limit, List, Page};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such order.
+    #[error("no such order")]
+    NotFound,
+    /// The order is no longer PENDING, and only a PENDING one can be changed.
+    #[error("the order is no longer PENDING")]
+    NotPending,
+    /// The order has another version than the write was meant for.
+    #[error("the order has another version")]
+    Stale,
+    /// DynamoDB throttles, or is away: the same request may do later.
+    #[error("DynamoDB is throttling or away")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// Anything else: a mistake of ours.
+    #[error("DynamoDB refused the request, or an item is not an order")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl<E> From<SdkError<E>> for StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        let passes = match &error {
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+            SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+            SdkError::ServiceError(failure) => {
+                failure.raw().status().is_server_error()
+                    || failure
+                        .err()
+                        .code()
+                        .is_some_and(|code| THROTTLING_ERRORS.contains(&code) || TRANSIENT_ERRORS.contains(&code))
+            }
+            _ => false,
+        };
+        if passes { Self::Unavailable(error.into()) } else { Self::Failed(error.into()) }
+    }
+}
+
+impl From<serde_dynamo::Error> for StoreError {
+    fn from(error: serde_dynamo::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Which versions of an order a write is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Whichever it has.
+    Any,
+    /// One of these; none of them if it is empty.
+    OneOf(Vec<Version>),
+}
+
+impl Expected {
+    /// How many versions can be named at once: DynamoDB's limit for `IN`.
+    pub const MAX: usize = 100;
+
+    /// What to add to a write's condition, and the values that it speaks of.
+    fn condition(&self) -> (String, Item) {
+        match self {
+            Self::Any => (String::new(), Item::new()),
+            Self::OneOf(versions) => {
+                // No order has version 0: it keeps the list from being empty, which DynamoDB does not allow.
+                let numbers = if versions.is_empty() { vec![0] } else { versions.iter().map(|v| v.get()).collect() };
+                let values: Item = numbers
+                    .into_iter()
+                    .enumerate()
+                    .map(|(n, version)| (format!(":version{n}"), AttributeValue::N(version.to_string())))
+                    .collect();
+                let names = values.keys().cloned().collect::<Vec<_>>().join(", ");
+                (format!(" AND version IN ({names})"), values)
+            }
+        }
+    }
+}
+
+/// The orders' table.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    client: Client,
+    table: String,
+}
+
+impl Orders {
+    /// The orders in that table.
+    #[must_use]
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+
+    /// One page of a list, from its start or from a cursor on. Needs `dynamodb:Query` for one user's list and
+    /// `dynamodb:Scan` for everybody's.
+    pub async fn list(&self, list: &List, limit: Limit, from: Option<&Cursor>) -> Result<Page, StoreError> {
+        let limit = usize::from(limit.get());
+        let mut start = from.map(|cursor| serde_dynamo::to_item(cursor.key())).transpose()?;
+        let mut orders: Vec<Order> = Vec::new();
+        // One order more than the page holds tells whether another page follows. DynamoDB may answer with fewer than
+        // it was asked for and still have more.
+        loop {
+            let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
+            let (items, last) = self.read(list, missing, start).await?;
+            orders.extend(serde_dynamo::from_items::<_, Order>(items)?);
+            start = last;
+            if orders.len() > limit || start.is_none() {
+                break;
+            }
+        }
+        let more = orders.len() > limit;
+        orders.truncate(limit);
+        let next = orders.last().filter(|_| more).map(|last| Cursor::after(list.clone(), last));
+        Ok(Page { orders, next })
+    }
+
+    async fn read(
+        &self,
+        list: &List,
+        limit: i32,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        match list {
+            List::All => {
+                let scan = self.client.scan().table_name(&self.table).limit(limit);
+                let found = scan.set_exclusive_start_key(start).send().await?;
+                Ok((found.items.unwrap_or_default(), found.last_evaluated_key))
+            }
+            List::Of(user_id) => {
+                let query = self
+                    .client
+                    .query()
+                    .table_name(&self.table)
+                    .key_condition_expression("user_id = :user_id")
+                    .expression_attribute_values(":user_id", serde_dynamo::to_attribute_value(user_id)?)
+                    // Ids sort by age: newest first.
+                    .scan_index_forward(false)
+                    .limit(limit);
+                let found = query.set_exclusive_start_key(start).send().await?;
+                Ok((found.items.unwrap_or_default(), found.last_evaluated_key))
+            }
+        }
+    }
+
+    /// That order as its last write left it. Needs `dynamodb:GetItem`.
+    pub async fn get(&self, key: &OrderKey) -> Result<Order, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(serde_dynamo::to_item(key)?))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(serde_dynamo::from_item(found.item.ok_or(StoreError::NotFound)?)?)
+    }
+
+    /// Saves a new order; never overwrites one. Needs `dynamodb:PutItem`.
+    pub async fn create(&self, order: &Order) -> Result<(), StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(serde_dynamo::to_item(order)?))
+            .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // The SDK tries again when an answer gets lost: then it is this very order that is there already.
+                Some(PutItemError::ConditionalCheckFailedException(failed))
+                    if failed.item.clone().map(serde_dynamo::from_item).transpose()?.as_ref() == Some(order) =>
+                {
+                    Ok(())
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Replaces what a client says of an order, and returns the order as it then is. Needs `dynamodb:UpdateItem`.
+    pub async fn replace(
+        &self,
+        key: &OrderKey,
+        content: &OrderContent,
+        expected: &Expected,
+        now: Timestamp,
+    ) -> Result<Order, StoreError> {
+        let (condition, versions) = expected.condition();
+        let mut values = versions;
+        values.insert(":restaurant_id".into(), serde_dynamo::to_attribute_value(&content.restaurant_id)?);
+        values.insert(":quantity".into(), serde_dynamo::to_attribute_value(content.quantity)?);
+        values.insert(":now".into(), serde_dynamo::to_attribute_value(now)?);
+        values.insert(":one".into(), AttributeValue::N("1".into()));
+        values.insert(":pending".into(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?);
+
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(serde_dynamo::to_item(key)?))
+            .update_expression(
+                "SET restaurant_id = :restaurant_id, quantity = :quantity, updated_at = :now, version = version + :one",
+            )
+            .condition_expression(format!("attribute_exists(id) AND order_status = :pending{condition}"))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match update {
+            Ok(updated) => Ok(serde_dynamo::from_item(updated.attributes.unwrap_or_default())?),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match &failed.item {
+                    None => Err(StoreError::NotFound),
+                    Some(item) => match serde_dynamo::from_item::<_, Order>(item.clone())?.order_status {
+                        OrderStatus::Pending => Err(StoreError::Stale),
+                        OrderStatus::Success | OrderStatus::Failure => Err(StoreError::NotPending),
+                    },
+                },
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Deletes an order. Needs `dynamodb:DeleteItem`.
+    pub async fn delete(&self, key: &OrderKey, expected: &Expected) -> Result<(), StoreError> {
+        let (condition, versions) = expected.condition();
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(serde_dynamo::to_item(key)?))
+            .condition_expression(format!("attribute_exists(id){condition}"))
+            .set_expression_attribute_values((!versions.is_empty()).then_some(versions))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match delete {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
+                    Err(if failed.item.is_some() { StoreError::Stale } else { StoreError::NotFound })
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
