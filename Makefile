@@ -1,0 +1,123 @@
+# The verbs of this repository. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PORT ?= 4566
+ENV ?= dev
+# Lambda's provided.al2 has glibc 2.26.
+RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
+
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export SAM_CLI_TELEMETRY := 0
+# The pinned tools come first: cargo-lambda, zig, sam, cfn-lint.
+export PATH := $(CURDIR)/.tools/aws/bin:$(PATH)
+
+PHASE := @tools/phase
+
+.PHONY: help
+help: ## Lists the verbs
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+# --- The two commands ---
+
+.PHONY: dev
+dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
+	@cargo build --quiet --locked --workspace --bin local
+	@exec target/debug/local dev --port $(PORT)
+
+.PHONY: test
+test: ## Passes all tests; prints the time of each phase
+	@rm -f target/phases
+	$(PHASE) tools $(MAKE) tools
+	$(PHASE) lint $(MAKE) lint
+	$(PHASE) unit $(MAKE) unit
+	$(PHASE) template $(MAKE) template
+	$(PHASE) release-build $(MAKE) release-build check-zips
+	$(PHASE) host-build $(MAKE) host-build
+	$(PHASE) e2e $(MAKE) e2e
+	@tools/phase --summary
+
+# --- Their parts ---
+
+.PHONY: check
+check: tools lint unit template ## Lints, unit and store tests, template checks
+
+.PHONY: lint
+lint: ## Format and lints
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	ruff format --check --quiet tools
+	ruff check --quiet tools
+
+.PHONY: unit
+unit: ## Unit tests, and the store against a DynamoDB engine in process
+	cargo test --quiet --locked --workspace --lib --bins --test '[!e]*'
+
+.PHONY: template
+template: ## Checks of the template and of the tools around it
+	sam validate --lint
+	cfn-lint template.yaml
+	pytest --quiet tools/tests
+
+.PHONY: release-build
+release-build: ## Builds what is deployed to AWS: arm64 zips in target/lambda
+	@rustup target list --installed | grep -qx aarch64-unknown-linux-gnu || rustup target add aarch64-unknown-linux-gnu
+	cargo lambda build --release --locked --target $(RELEASE_TARGET) --output-format zip
+
+.PHONY: check-zips
+check-zips: ## Checks that the zips run on the template's architecture and runtime (ENV=dev)
+	@python tools/check_zips.py --config-env $(ENV)
+
+.PHONY: host-build
+host-build: ## Builds the functions for this machine, apart from what is deployed
+	cargo lambda build --quiet --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip
+
+.PHONY: e2e
+e2e: ## End-to-end tests on a fresh local stack
+	cargo test --quiet --locked --workspace --test 'e2e_*' --no-run
+	cargo build --quiet --locked --workspace --bin local
+	target/debug/local run -- cargo test --locked --workspace --test 'e2e_*'
+
+.PHONY: fmt
+fmt: ## Formats everything
+	cargo fmt --all
+	ruff format tools
+
+# --- Deployment ---
+
+.PHONY: deploy
+deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
+	sam deploy --config-env $(ENV)
+
+# --- Tools, inside the checkout ---
+
+.PHONY: tools
+tools: prerequisites .tools/aws/.installed .tools/emulator/.installed ## Installs the pinned tools
+
+.PHONY: prerequisites
+prerequisites:
+	@tools/prerequisites
+
+.tools/aws/.installed: tools/requirements.txt
+.tools/emulator/.installed: tools/emulator-requirements.txt
+.tools/%/.installed:
+	@echo "Installing $< into .tools/$* ..."
+	@rm -rf .tools/$*
+	@python3 -m venv .tools/$*
+	@.tools/$*/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: lock
+lock: ## Pins the tools anew, after an edit of tools/*.in
+	@python3 -m venv .tools/lock
+	@.tools/lock/bin/pip install --quiet --disable-pip-version-check uv
+	@for name in requirements emulator-requirements; do \
+	  .tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+	    tools/$$name.in --output-file tools/$$name.txt; done
+
+.PHONY: clean
+clean: ## Removes everything that was built or installed
+	rm -rf target .tools

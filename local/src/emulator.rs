@@ -1,0 +1,108 @@
+//! The emulator as a child process.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
+
+use crate::{aws_environment, root, staging};
+
+/// How long a start or a stop may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running MiniStack. It ends with this value, and the functions that it runs end with it.
+#[derive(Debug)]
+pub struct Emulator {
+    child: Child,
+    port: u16,
+    scratch: PathBuf,
+}
+
+impl Emulator {
+    /// Starts an empty emulator on that port, or on a free one, and waits until it answers.
+    pub async fn start(port: Option<u16>) -> anyhow::Result<Self> {
+        let port = free_port(port)?;
+        let endpoint = endpoint(port);
+        let scratch = staging().join(format!("emulator-{port}"));
+        fs::create_dir_all(&scratch)?;
+        let log = fs::File::create(scratch.join("emulator.log"))?;
+
+        let ministack = root().join(".tools/emulator/bin/ministack");
+        let child = Command::new(&ministack)
+            .envs(aws_environment(&endpoint))
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("LOG_LEVEL", "ERROR")
+            .env("STATE_DIR", scratch.join("state"))
+            .env("TMPDIR", &scratch)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A group of its own: Ctrl-C reaches us alone, and the functions are ended with the emulator.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{} does not start: run `make tools`", ministack.display()))?;
+
+        let mut emulator = Self { child, port, scratch };
+        emulator.wait_until_ready().await?;
+        Ok(emulator)
+    }
+
+    /// Where it serves the AWS APIs.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        endpoint(self.port)
+    }
+
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let health = format!("{}/_ministack/health", self.endpoint());
+        let deadline = Instant::now() + PATIENCE;
+        while reqwest::get(&health).await.is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                let log = fs::read_to_string(self.scratch.join("emulator.log"))?;
+                bail!("the emulator ended at its start ({status}):\n{log}");
+            }
+            ensure!(Instant::now() < deadline, "the emulator does not answer at {health}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It fails when the group is gone already, which is what it is for.
+        let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), signal);
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+fn endpoint(port: u16) -> String {
+    format!("http://localhost:{port}")
+}
+
+/// That port, if nothing listens on it; or any.
+fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).with_context(|| {
+        format!("port {} is in use: stop what listens there, or take another: make dev PORT=4600", port.unwrap_or(0))
+    })?;
+    Ok(listener.local_addr()?.port())
+}
