@@ -12,6 +12,8 @@ RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
 
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export SAM_CLI_TELEMETRY := 0
+# A failed assertion says enough.
+export RUST_BACKTRACE := 0
 # The pinned tools come first: cargo-lambda, zig, sam, cfn-lint.
 export PATH := $(CURDIR)/.tools/aws/bin:$(PATH)
 

@@ -37,9 +37,8 @@ pub struct Stack {
 impl Stack {
     /// The stack that `local run` has handed down to this process.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let variable = |name| {
-            std::env::var(name).with_context(|| format!("{name} is not set: start the tests with `make e2e`"))
-        };
+        let variable =
+            |name| std::env::var(name).with_context(|| format!("{name} is not set: start the tests with `make e2e`"));
         Ok(Self {
             name: variable("ORDER_API_STACK")?,
             endpoint: variable("ORDER_API_ENDPOINT")?,

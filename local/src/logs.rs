@@ -9,29 +9,34 @@ use serde::Deserialize;
 
 use crate::Stack;
 
-/// Prints every line that the stack's functions log log. Ends only when the emulator can't be asked any more.
+/// How long after its instant a line may still turn up, in milliseconds.
+const LATE: i64 = 5_000;
+
+/// Prints every line that the stack's functions log. Ends only when the emulator can't be asked any more.
 pub async fn follow(stack: &Stack) -> anyhow::Result<()> {
     let client = Client::new(&stack.sdk_config().await);
     let prefix = format!("/aws/lambda/{}-", stack.name);
-    let mut since = 0;
+    let mut latest = 0;
+    // The emulator gives events no ids.
     let mut seen = HashSet::new();
     loop {
         let groups = client.describe_log_groups().log_group_name_prefix(&prefix).send().await?;
-        let mut events = Vec::new();
+        let mut fresh = Vec::new();
         for group in groups.log_groups().iter().filter_map(|group| group.log_group_name()) {
-            let found = client.filter_log_events().log_group_name(group).start_time(since).send().await?;
-            events.extend(found.events.unwrap_or_default());
+            let found = client.filter_log_events().log_group_name(group).start_time((latest - LATE).max(0));
+            let pages = found.into_paginator().send().collect::<Result<Vec<_>, _>>().await?;
+            let events = pages.into_iter().flat_map(|page| page.events.unwrap_or_default());
+            let events = events.filter_map(|event| Some((event.timestamp?, event.message?)));
+            fresh.extend(events.filter(|event| seen.insert(event.clone())));
         }
-        events.sort_by_key(|event| event.timestamp);
-        for event in events {
-            // Events of the millisecond that `since` names are found again.
-            if seen.insert(event.event_id.clone()) {
-                since = since.max(event.timestamp.unwrap_or_default());
-                if let Some(line) = event.message().and_then(readable) {
-                    println!("{line}");
-                }
+        fresh.sort();
+        for (timestamp, message) in fresh {
+            latest = latest.max(timestamp);
+            if let Some(line) = readable(&message) {
+                println!("{line}");
             }
         }
+        seen.retain(|(timestamp, _)| *timestamp >= latest - LATE);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }

@@ -26,7 +26,7 @@ enum Verb {
         #[arg(long, default_value_t = 4566)]
         port: u16,
     },
-    /// Runs a command beside a fresh system on a free port, which its ORDER_API_* variables describe
+    /// Runs a command beside a fresh system on a free port, described by its environment
     Run {
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true)]

@@ -43,9 +43,10 @@ impl Config {
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let orders_table = variable("ORDERS_TABLE")
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| ConfigError { variable: "ORDERS_TABLE", problem: "must be set: the orders' table".into() })?;
+        let orders_table = variable("ORDERS_TABLE").filter(|name| !name.is_empty()).ok_or_else(|| ConfigError {
+            variable: "ORDERS_TABLE",
+            problem: "must be set: the orders' table".into(),
+        })?;
         let log_level = match variable("LOG_LEVEL") {
             None => LevelFilter::INFO,
             Some(level) => level.parse().map_err(|_| ConfigError {

@@ -400,9 +400,24 @@ mod tests {
     #[test]
     fn a_quantity_out_of_range_or_shape_is_refused() {
         let bad = [
-            json!(0), json!("0"), json!(1001), json!("1001"), json!(-1), json!("-1"), json!(1.5), json!("1.0"),
-            json!("+1"), json!("01"), json!(" 1"), json!(""), json!("three"), json!(null), json!(true), json!([1]),
-            json!(1e300), json!(18_446_744_073_709_551_615_u64),
+            json!(0),
+            json!("0"),
+            json!(1001),
+            json!("1001"),
+            json!(-1),
+            json!("-1"),
+            json!(1.5),
+            json!("1.0"),
+            json!("+1"),
+            json!("01"),
+            json!(" 1"),
+            json!(""),
+            json!("three"),
+            json!(null),
+            json!(true),
+            json!([1]),
+            json!(1e300),
+            json!(18_446_744_073_709_551_615_u64),
         ];
         for bad in bad {
             let message = parse::<Quantity>(bad.clone()).unwrap_err();

@@ -143,11 +143,8 @@ mod tests {
     fn a_cursor_of_another_list_is_refused() {
         let of_ann = Cursor { list: List::Of(user("Ann")), after: key("Ann") }.encode();
         let of_all = Cursor { list: List::All, after: key("Ann") }.encode();
-        for (cursor, list) in [
-            (&of_ann, List::Of(user("Bob"))),
-            (&of_ann, List::All),
-            (&of_all, List::Of(user("Ann"))),
-        ] {
+        for (cursor, list) in [(&of_ann, List::Of(user("Bob"))), (&of_ann, List::All), (&of_all, List::Of(user("Ann")))]
+        {
             assert!(Cursor::decode(cursor, &list).unwrap_err().to_string().contains("another list"));
         }
     }

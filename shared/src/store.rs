@@ -123,9 +123,9 @@ impl Orders {
         // it was asked for and still have more.
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
-            let (items, last) = self.read(list, missing, start).await?;
+            let (items, end) = self.read(list, missing, start).await?;
             orders.extend(serde_dynamo::from_items::<_, Order>(items)?);
-            start = last;
+            start = end;
             if orders.len() > limit || start.is_none() {
                 break;
             }

@@ -35,8 +35,7 @@ impl Table {
             let kind = ScalarAttributeType::S;
             AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
         };
-        let key =
-            |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+        let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
         client
             .create_table()
             .table_name(TABLE)

@@ -26,8 +26,8 @@ pub struct FieldError {
 
 impl FieldError {
     /// That field is not as it must be.
-    pub fn new(field: impl Into<String>, message: impl ToString) -> Self {
-        Self { field: field.into(), message: message.to_string() }
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -68,7 +68,7 @@ struct Body<'a> {
 
 impl Problem {
     /// One bad field.
-    pub fn field(field: impl Into<String>, message: impl ToString) -> Self {
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::InvalidRequest(vec![FieldError::new(field, message)])
     }
 
@@ -141,7 +141,7 @@ impl Problem {
     fn errors(&self) -> Vec<FieldError> {
         match self {
             Self::InvalidRequest(errors) => errors.clone(),
-            Self::MalformedJson(error) => vec![FieldError::new("body", error)],
+            Self::MalformedJson(error) => vec![FieldError::new("body", error.to_string())],
             _ => Vec::new(),
         }
     }

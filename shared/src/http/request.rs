@@ -134,10 +134,9 @@ impl PutOrder {
         Ok(match id {
             None => Self::Create(user_id, content),
             // Like an id in a path: what can't be an order's id is no order's id.
-            Some(id) => Self::Replace(
-                OrderKey { user_id, id: OrderId::try_from(id).map_err(|_| Problem::NotFound)? },
-                content,
-            ),
+            Some(id) => {
+                Self::Replace(OrderKey { user_id, id: OrderId::try_from(id).map_err(|_| Problem::NotFound)? }, content)
+            }
         })
     }
 }
@@ -180,7 +179,7 @@ impl Fields {
             self.errors.push(FieldError::new(name, "is required"));
             return None;
         };
-        serde_json::from_value(value).map_err(|error| self.errors.push(FieldError::new(name, error))).ok()
+        serde_json::from_value(value).map_err(|error| self.errors.push(FieldError::new(name, error.to_string()))).ok()
     }
 
     /// A field that may be left out, or be null.
@@ -232,7 +231,10 @@ mod tests {
         assert_eq!(versions(r#""3""#), Some(vec![3]));
         assert_eq!(versions(r#" "3" ,"4""#), Some(vec![3, 4]));
         assert_eq!(if_match(&HeaderMap::new()).unwrap(), Expected::Any);
-        assert_eq!(if_match(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static("*"))])).unwrap(), Expected::Any);
+        assert_eq!(
+            if_match(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static("*"))])).unwrap(),
+            Expected::Any
+        );
     }
 
     #[test]

@@ -61,14 +61,12 @@ pub fn page(page: &Page, list: &List, limit: Option<Limit>) -> Result<Response, 
 
 /// A relative reference replaces the whole query, so the next page's says again what this one's said.
 fn next_link(cursor: &Cursor, list: &List, limit: Option<Limit>) -> String {
-    let mut query = format!("?cursor={}", cursor.encode());
-    if let List::Of(user_id) = list {
-        query += &format!("&user_id={}", utf8_percent_encode(user_id.as_str(), RESERVED));
-    }
-    if let Some(limit) = limit {
-        query += &format!("&limit={}", limit.get());
-    }
-    format!(r#"<{query}>; rel="next""#)
+    let user_id = match list {
+        List::All => String::new(),
+        List::Of(user_id) => format!("&user_id={}", utf8_percent_encode(user_id.as_str(), RESERVED)),
+    };
+    let limit = limit.map(|limit| format!("&limit={}", limit.get())).unwrap_or_default();
+    format!(r#"<?cursor={}{user_id}{limit}>; rel="next""#, cursor.encode())
 }
 
 fn path(key: &OrderKey) -> String {

@@ -1,0 +1,545 @@
+//! The synchronous API as its clients reach it: over HTTP, through the deployed template.
+//!
+//! `make e2e` starts the stack. Each test works with users of its own, so they run side by side.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::Stack;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// A client of the API.
+#[derive(Clone)]
+struct Api {
+    stack: Stack,
+    http: Client,
+}
+
+/// What came back: status, headers and body.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: reqwest::header::HeaderMap,
+    body: String,
+    url: reqwest::Url,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    #[track_caller]
+    fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+
+    /// That it is a problem of that status, in full form; returns the names of its bad fields.
+    #[track_caller]
+    fn is_problem(self, status: u16) -> Vec<String> {
+        let answer = self.is(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let body = answer.json();
+        assert_eq!(body["status"], status);
+        assert!(body["type"].as_str().unwrap().starts_with("urn:problem-type:order-api:"), "{body}");
+        for member in ["title", "detail", "request_id"] {
+            assert!(!body[member].as_str().unwrap().is_empty(), "{member} in {body}");
+        }
+        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| {
+                assert!(!error["message"].as_str().unwrap().is_empty(), "{body}");
+                error["field"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+}
+
+impl Api {
+    fn new() -> Self {
+        Self::of(Stack::from_environment().unwrap())
+    }
+
+    fn of(stack: Stack) -> Self {
+        Self { stack, http: Client::new() }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.stack.api_url))
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Answer {
+        send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    async fn put_if(&self, path: &str, body: &Value, if_match: &str) -> Answer {
+        send(self.request(Method::PUT, path).json(body).header("If-Match", if_match)).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    async fn delete_if(&self, path: &str, if_match: &str) -> Answer {
+        send(self.request(Method::DELETE, path).header("If-Match", if_match)).await
+    }
+
+    /// A new order of that user.
+    async fn order(&self, user: &str) -> Value {
+        self.put("/orders", &json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3}))
+            .await
+            .is(201)
+            .json()
+    }
+
+    /// What no request can do in this part of the system: an order that has moved on.
+    async fn finish(&self, order: &Value) {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config().await);
+        dynamodb
+            .update_item()
+            .table_name(&self.stack.orders_table)
+            .key("user_id", AttributeValue::S(text(&order["user_id"])))
+            .key("id", AttributeValue::S(text(&order["id"])))
+            .update_expression("SET order_status = :done")
+            .expression_attribute_values(":done", AttributeValue::S("SUCCESS".into()))
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
+async fn send(request: RequestBuilder) -> Answer {
+    let response: Response = request.send().await.unwrap();
+    let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
+    Answer { status, headers, url, body: response.text().await.unwrap() }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// A user that no other test has.
+fn user(name: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("{name} {}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn encode(segment: &str) -> String {
+    let mut url = reqwest::Url::parse("http://localhost").unwrap();
+    url.path_segments_mut().unwrap().push(segment);
+    url.path()[1..].to_owned()
+}
+
+fn path_of(order: &Value) -> String {
+    format!("/orders/{}/order/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
+}
+
+/// The path that the published examples delete by.
+fn published_path_of(order: &Value) -> String {
+    format!("/order/{}/id/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
+}
+
+const NO_ID: &str = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
+
+#[tokio::test]
+async fn the_published_examples_work_as_they_stand() {
+    let api = Api::new();
+    let made = api
+        .put("/orders", &json!({"user_id": "Burger_2", "quantity": "3", "restaurant_id": "Restaurant 3"}))
+        .await
+        .is(201);
+    let order = made.json();
+    // The six fields come first, in this order, and these are their forms.
+    let fields = ["user_id", "restaurant_id", "quantity", "id", "created_at", "order_status"];
+    let places: Vec<_> = fields.iter().map(|field| made.body.find(&format!("\"{field}\":\"")).unwrap()).collect();
+    assert!(places.is_sorted(), "{}", made.body);
+    assert_eq!((&order["user_id"], &order["quantity"]), (&json!("Burger_2"), &json!("3")));
+    assert_eq!((&order["restaurant_id"], &order["order_status"]), (&json!("Restaurant 3"), &json!("PENDING")));
+    let created_at = order["created_at"].as_str().unwrap();
+    assert!(created_at.len() == "2023-01-02T22:06:33.637839308Z".len() && created_at.ends_with('Z'), "{created_at}");
+
+    let listed = api.get("/orders?limit=1000").await.is(200).json();
+    assert!(listed.as_array().unwrap().contains(&order), "{listed}");
+
+    let id = text(&order["id"]);
+    api.delete(&format!("/order/Burger_2/id/{id}")).await.is(204);
+    api.get(&path_of(&order)).await.is_problem(404);
+}
+
+#[tokio::test]
+async fn an_order_is_created_read_changed_and_deleted() {
+    let api = Api::new();
+    let body = json!({"user_id": user("Ann"), "restaurant_id": "Restaurant 3", "quantity": 3});
+    let made = api.put("/orders", &body).await.is(201);
+    let order = made.json();
+    assert_eq!((made.header("etag"), made.header("content-type")), (r#""1""#, "application/json"));
+    assert_eq!(order["version"], 1);
+    assert_eq!(order["updated_at"], order["created_at"]);
+
+    // Location is relative to the URL that was asked for.
+    let location = made.url.join(made.header("location")).unwrap();
+    let read = send(api.http.get(location)).await.is(200);
+    assert_eq!((read.header("etag"), read.json()), (r#""1""#, order.clone()));
+
+    let changed = api.put(&path_of(&order), &json!({"restaurant_id": "Café", "quantity": "1000"})).await.is(200);
+    let mut wished = order.clone();
+    wished["restaurant_id"] = json!("Café");
+    wished["quantity"] = json!("1000");
+    wished["version"] = json!(2);
+    wished["updated_at"] = changed.json()["updated_at"].clone();
+    assert_eq!((changed.header("etag"), changed.json()), (r#""2""#, wished.clone()));
+    assert!(wished["updated_at"].as_str() > order["updated_at"].as_str());
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), wished);
+
+    let gone = api.delete(&path_of(&order)).await.is(204);
+    assert!(gone.body.is_empty());
+    api.get(&path_of(&order)).await.is_problem(404);
+}
+
+#[tokio::test]
+async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
+    let api = Api::new();
+    let order = api.order(&user("Ann")).await;
+    let mut body = json!({"user_id": order["user_id"], "id": order["id"], "restaurant_id": "Other", "quantity": 7});
+    let changed = api.put("/orders", &body).await.is(200);
+    assert_eq!(changed.header("etag"), r#""2""#);
+    assert_eq!(changed.json()["quantity"], "7");
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), changed.json());
+
+    // If-Match is honoured here too.
+    api.put_if("/orders", &body, r#""1""#).await.is_problem(412);
+    api.put_if("/orders", &body, r#""2""#).await.is(200);
+
+    // It never creates: not with an unknown id, nor with what can't be one, nor under another user.
+    for (field, value) in [("id", json!(NO_ID)), ("id", json!("7")), ("user_id", json!(user("Bob")))] {
+        let mut other = body.clone();
+        other[field] = value;
+        api.put("/orders", &other).await.is_problem(404);
+    }
+    body["id"] = json!(7);
+    assert_eq!(api.put("/orders", &body).await.is_problem(400), ["id"]);
+    body["id"] = Value::Null;
+    api.put("/orders", &body).await.is(201);
+}
+
+#[tokio::test]
+async fn an_order_can_be_sent_back_as_it_was_received() {
+    let api = Api::new();
+    let order = api.order(&user("Ann")).await;
+    let changed = api.put(&path_of(&order), &order).await.is(200).json();
+    assert_eq!(changed["version"], 2);
+    let again = api.put("/orders", &changed).await.is(200).json();
+    assert_eq!(again["version"], 3);
+    assert_eq!(again["created_at"], order["created_at"]);
+
+    // What the server sets can't be set, though it may be sent.
+    let mut forged = order.clone();
+    forged["order_status"] = json!("SUCCESS");
+    forged["version"] = json!(99);
+    let changed = api.put(&path_of(&order), &forged).await.is(200).json();
+    assert_eq!((&changed["order_status"], &changed["version"]), (&json!("PENDING"), &json!(4)));
+
+    let mut anothers = order.clone();
+    anothers["user_id"] = json!(user("Bob"));
+    assert_eq!(api.put(&path_of(&order), &anothers).await.is_problem(400), ["user_id"]);
+}
+
+#[tokio::test]
+async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
+    let api = Api::new();
+    let bad = json!({"user_id": "a/b", "restaurant_id": "", "quantity": 0, "colour": "red", "size": 1});
+    let mut fields = api.put("/orders", &bad).await.is_problem(400);
+    fields.sort();
+    assert_eq!(fields, ["colour", "quantity", "restaurant_id", "size", "user_id"]);
+
+    let mut fields = api.put("/orders", &json!({})).await.is_problem(400);
+    fields.sort();
+    assert_eq!(fields, ["quantity", "restaurant_id", "user_id"]);
+
+    let name = user("Ann");
+    for quantity in [json!(1001), json!("0"), json!("three"), json!(1.5), json!(null), json!([3]), json!(" 3")] {
+        let body = json!({"user_id": name, "restaurant_id": "R", "quantity": quantity});
+        assert_eq!(api.put("/orders", &body).await.is_problem(400), ["quantity"], "{quantity}");
+    }
+    assert_eq!(api.get(&format!("/orders?user_id={name}")).await.is(200).json(), json!([]));
+
+    let order = api.order(&name).await;
+    let mut fields = api.put(&path_of(&order), &json!({"quantity": "x", "extra": true})).await.is_problem(400);
+    fields.sort();
+    assert_eq!(fields, ["extra", "quantity", "restaurant_id"]);
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), order);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_refused_with_its_place() {
+    let api = Api::new();
+    let put = |body: &'static str| {
+        send(api.request(Method::PUT, "/orders").header("Content-Type", "application/json").body(body))
+    };
+    let answer = put("{\"user_id\": \"Ann\",\n  quantity: 3}").await;
+    assert!(answer.json()["detail"].as_str().unwrap().contains("line 2 column 3"), "{answer:?}");
+    assert_eq!(answer.is_problem(400), ["body"]);
+    for body in ["", "{", "[]", "3", "null", "\"x\""] {
+        assert_eq!(put(body).await.is_problem(400), ["body"], "{body}");
+    }
+}
+
+#[tokio::test]
+async fn only_declared_json_is_taken() {
+    let api = Api::new();
+    let body = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
+    let put = |content_type: &'static str| {
+        send(api.request(Method::PUT, "/orders").header("Content-Type", content_type).body(body.clone()))
+    };
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "nonsense", ""] {
+        put(content_type).await.is_problem(415);
+    }
+    send(api.request(Method::PUT, "/orders").body(body.clone())).await.is_problem(415);
+    put("application/json; charset=utf-8").await.is(201);
+    put("Application/JSON").await.is(201);
+}
+
+#[tokio::test]
+async fn a_body_over_64_kib_is_refused() {
+    let api = Api::new();
+    let order = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
+    let put = |size: usize| {
+        let padding = " ".repeat(size - order.len());
+        let body = format!("{padding}{order}");
+        send(api.request(Method::PUT, "/orders").header("Content-Type", "application/json").body(body))
+    };
+    put(64 * 1024).await.is(201);
+    put(64 * 1024 + 1).await.is_problem(413);
+}
+
+#[tokio::test]
+async fn ids_that_are_no_orders_are_404_on_every_route() {
+    let api = Api::new();
+    let order = api.order(&user("Ann")).await;
+    let name = encode(order["user_id"].as_str().unwrap());
+    let id = text(&order["id"]);
+    let body = json!({"restaurant_id": "R", "quantity": 1});
+    for (name, id) in [
+        (name.as_str(), NO_ID),
+        (&name, "7"),
+        (&name, &id.to_uppercase()),
+        ("Nobody", &id),
+        ("a%3Fb", &id),
+        ("%01", &id),
+        (&"x".repeat(129), &id),
+    ] {
+        let path = format!("/orders/{name}/order/{id}");
+        api.get(&path).await.is_problem(404);
+        api.put(&path, &body).await.is_problem(404);
+        api.delete(&path).await.is_problem(404);
+        api.delete(&format!("/order/{name}/id/{id}")).await.is_problem(404);
+    }
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), order);
+}
+
+#[tokio::test]
+async fn odd_characters_go_and_come() {
+    let api = Api::new();
+    for name in ["Café 東京", "a+b&c=d;e", "ю'\"<>|{}", "💥", "x".repeat(128).as_str(), "a@b:c,d!$*()~"] {
+        let name = user(name).chars().rev().take(128).collect::<String>();
+        let name = name.trim();
+        let body = json!({"user_id": name, "restaurant_id": "100% / \\ ? # Café 東京", "quantity": 1});
+        let made = api.put("/orders", &body).await.is(201);
+        let order = made.json();
+        assert_eq!(order["user_id"], name);
+        let location = made.url.join(made.header("location")).unwrap();
+        assert_eq!(send(api.http.get(location)).await.is(200).json(), order);
+        let query = api.request(Method::GET, "/orders").query(&[("user_id", name)]);
+        assert_eq!(send(query).await.is(200).json(), json!([order]));
+        api.delete(&published_path_of(&order)).await.is(204);
+    }
+}
+
+#[tokio::test]
+async fn path_segments_are_decoded_exactly_once() {
+    let api = Api::new();
+    let order = api.order(&user("A")).await;
+    let id = text(&order["id"]);
+    let name = order["user_id"].as_str().unwrap().strip_prefix('A').unwrap().trim();
+    api.get(&format!("/orders/%41%20{name}/order/{id}")).await.is(200);
+    api.get(&format!("/orders/%2541%20{name}/order/{id}")).await.is_problem(404);
+}
+
+#[tokio::test]
+async fn if_match_is_honoured() {
+    let api = Api::new();
+    let order = api.order(&user("Ann")).await;
+    let path = path_of(&order);
+    let body = json!({"restaurant_id": "R", "quantity": 7});
+
+    for stale in [r#""2""#, r#""0""#, r#"W/"1""#, r#""x""#, r#""2", "3""#] {
+        api.put_if(&path, &body, stale).await.is_problem(412);
+        api.delete_if(&path, stale).await.is_problem(412);
+    }
+    for malformed in ["1", r#""1"#, r#""1" "2""#] {
+        assert_eq!(api.put_if(&path, &body, malformed).await.is_problem(400), ["If-Match"]);
+        assert_eq!(api.delete_if(&path, malformed).await.is_problem(400), ["If-Match"]);
+    }
+    assert_eq!(api.get(&path).await.is(200).json(), order);
+
+    assert_eq!(api.put_if(&path, &body, r#""1""#).await.is(200).header("etag"), r#""2""#);
+    api.put_if(&path, &body, r#""1""#).await.is_problem(412);
+    assert_eq!(api.put_if(&path, &body, r#""7", "2""#).await.is(200).header("etag"), r#""3""#);
+    assert_eq!(api.put_if(&path, &body, "*").await.is(200).header("etag"), r#""4""#);
+    api.delete_if(&path, r#""3""#).await.is_problem(412);
+    api.delete_if(&path, r#""4""#).await.is(204);
+    // What is gone is gone, whatever is expected of it, and no change revives it.
+    for expected in ["*", r#""4""#] {
+        api.put_if(&path, &body, expected).await.is_problem(404);
+        api.delete_if(&path, expected).await.is_problem(404);
+    }
+    api.put(&path, &body).await.is_problem(404);
+    api.get(&path).await.is_problem(404);
+}
+
+#[tokio::test]
+async fn an_order_that_moved_on_can_be_deleted_but_not_changed() {
+    let api = Api::new();
+    for published in [false, true] {
+        let order = api.order(&user("Ann")).await;
+        let path = path_of(&order);
+        api.finish(&order).await;
+        let mut body = json!({"restaurant_id": "R", "quantity": 7});
+        api.put(&path, &body).await.is_problem(409);
+        api.put_if(&path, &body, r#""9""#).await.is_problem(409);
+        body["user_id"] = order["user_id"].clone();
+        body["id"] = order["id"].clone();
+        api.put("/orders", &body).await.is_problem(409);
+        assert_eq!(api.get(&path).await.is(200).json()["quantity"], "3");
+
+        let delete = if published { published_path_of(&order) } else { path };
+        api.delete(&delete).await.is(204);
+    }
+}
+
+#[tokio::test]
+async fn concurrent_changes_lose_nothing() {
+    let api = Api::new();
+    let order = api.order(&user("Ann")).await;
+    let mut writers = JoinSet::new();
+    for _ in 0..10 {
+        let (api, path) = (api.clone(), path_of(&order));
+        writers.spawn(async move {
+            loop {
+                let read = api.get(&path).await.is(200);
+                let quantity: u32 = read.json()["quantity"].as_str().unwrap().parse().unwrap();
+                let body = json!({"restaurant_id": "R", "quantity": quantity + 1});
+                let answer = api.put_if(&path, &body, read.header("etag")).await;
+                if answer.status == 200 {
+                    break;
+                }
+                answer.is(412);
+            }
+        });
+    }
+    writers.join_all().await;
+    let last = api.get(&path_of(&order)).await.is(200);
+    assert_eq!((&last.json()["quantity"], last.header("etag")), (&json!("13"), r#""11""#));
+}
+
+/// The URL of the next page, if there is one: `Link` is a reference relative to the URL that was asked for.
+fn next_page(page: &Answer) -> Option<reqwest::Url> {
+    let link = page.headers.get("link")?.to_str().unwrap();
+    let reference = link.strip_prefix('<').unwrap().strip_suffix(r#">; rel="next""#).unwrap();
+    assert!(reference.starts_with("?cursor="), "{link}");
+    Some(page.url.join(reference).unwrap())
+}
+
+#[tokio::test]
+async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
+    let api = Api::new();
+    let name = user("Pager");
+    let mut clients = JoinSet::new();
+    for _ in 0..10 {
+        let (api, name) = (api.clone(), name.clone());
+        clients.spawn(async move {
+            let mut ids = Vec::new();
+            for _ in 0..25 {
+                ids.push(text(&api.order(&name).await["id"]));
+            }
+            ids
+        });
+    }
+    let made: HashSet<String> = clients.join_all().await.concat().into_iter().collect();
+    assert_eq!(made.len(), 250);
+
+    for (query, newest_first) in [(format!("user_id={}&", encode(&name)), true), (String::new(), false)] {
+        let mut seen: Vec<String> = Vec::new();
+        let mut page = api.get(&format!("/orders?{query}limit=60")).await.is(200);
+        loop {
+            let orders = page.json();
+            let orders = orders.as_array().unwrap();
+            seen.extend(orders.iter().map(|order| text(&order["id"])));
+            let Some(next) = next_page(&page) else { break };
+            assert_eq!(orders.len(), 60);
+            api.order(&name).await;
+            page = send(api.http.get(next)).await.is(200);
+        }
+        let once: HashSet<String> = seen.iter().cloned().collect();
+        assert_eq!(once.len(), seen.len(), "an order came twice");
+        assert!(once.is_superset(&made), "an order is missing");
+        if newest_first {
+            assert!(seen.is_sorted_by(|newer, older| newer > older));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
+    let api = Api::new();
+    let name = user("Lister");
+    let list = format!("/orders?user_id={}", encode(&name));
+    let empty = api.get(&list).await.is(200);
+    assert_eq!((empty.json(), empty.headers.get("link")), (json!([]), None));
+    for _ in 0..101 {
+        api.order(&name).await;
+    }
+    let length = |page: &Answer| page.json().as_array().unwrap().len();
+    let page = api.get(&list).await.is(200);
+    assert_eq!(length(&page), 100);
+    let last = send(api.http.get(next_page(&page).unwrap())).await.is(200);
+    assert_eq!((length(&last), next_page(&last)), (1, None));
+    // The last page has no link, also when it is full.
+    let exact = api.get(&format!("{list}&limit=101")).await.is(200);
+    assert_eq!((length(&exact), next_page(&exact)), (101, None));
+}
+
+#[tokio::test]
+async fn every_bad_parameter_of_a_list_is_named_at_once() {
+    let api = Api::new();
+    for limit in ["0", "1001", "-1", "x", "", "1.5"] {
+        assert_eq!(api.get(&format!("/orders?limit={limit}")).await.is_problem(400), ["limit"], "{limit}");
+    }
+    assert_eq!(api.get("/orders?limit=1&limit=2").await.is_problem(400), ["limit"]);
+    assert_eq!(api.get("/orders?cursor=nonsense").await.is_problem(400), ["cursor"]);
+    assert_eq!(api.get("/orders?user_id=a%2Fb&limit=0&cursor=x").await.is_problem(400), ["user_id", "limit", "cursor"]);
+
+    let name = user("Ann");
+    for _ in 0..2 {
+        api.order(&name).await;
+    }
+    let of_ann = api.get(&format!("/orders?user_id={}&limit=1", encode(&name))).await.is(200);
+    let next = next_page(&of_ann).unwrap();
+    let (_, cursor) = next.query_pairs().find(|(key, _)| key == "cursor").unwrap();
+    for query in [format!("cursor={cursor}"), format!("cursor={cursor}&user_id=Bob")] {
+        assert_eq!(api.get(&format!("/orders?{query}")).await.is_problem(400), ["cursor"]);
+    }
+}

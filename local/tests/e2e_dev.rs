@@ -1,0 +1,95 @@
+//! What a developer sees of `make dev`, once the tools and the builds are there.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+fn dev(port: u16) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(["dev", "--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// The next line with that in it.
+async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> String {
+    let find = async {
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("it ended without {what}"));
+            if line.contains(what) {
+                return line.trim().to_owned();
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), find).await.unwrap_or_else(|_| panic!("no {what} within a minute"))
+}
+
+/// A line that was printed, pasted into a shell.
+async fn paste(line: &str) -> Value {
+    let ran = Command::new("sh").args(["-c", line]).output().await.unwrap();
+    serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {ran:?}"))
+}
+
+async fn stop(child: &mut Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
+    let status = timeout(Duration::from_secs(30), child.wait()).await.expect("it does not stop").unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// The processes that run with that in their command line.
+fn processes_with(what: &str) -> Vec<String> {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok())
+        .filter(|command| command.contains(what))
+        .collect()
+}
+
+#[tokio::test]
+async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() {
+    let port = free_port();
+    let mut child = dev(port).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+
+    let list = line_with(&mut lines, "curl").await;
+    let create = line_with(&mut lines, "curl").await;
+    assert_eq!(paste(&list).await.as_array().unwrap().len(), 3, "sample orders are there");
+    assert_eq!(paste(&create).await["order_status"], "PENDING");
+    line_with(&mut lines, "get-orders   200 GET /orders").await;
+
+    let emulator = format!("emulator-{port}/");
+    assert!(!processes_with(&emulator).is_empty(), "the functions run");
+    stop(&mut child, Signal::SIGINT).await;
+    assert_eq!(processes_with(&emulator), [""; 0]);
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+}
+
+#[tokio::test]
+async fn it_stops_clean_in_the_middle_of_its_start_too() {
+    let port = free_port();
+    let mut child = dev(port).spawn().unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stop(&mut child, Signal::SIGTERM).await;
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let ran = dev(port).output().await.unwrap();
+    assert!(!ran.status.success());
+    let error = String::from_utf8(ran.stderr).unwrap();
+    assert!(error.starts_with(&format!("error: port {port} is in use: ")), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
