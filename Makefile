@@ -30,6 +30,10 @@ dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
 	@cargo build --quiet --locked --workspace --bin local
 	@exec target/debug/local dev --port $(PORT)
 
+.PHONY: url
+url: ## Prints where the system that `make dev` runs serves its API
+	@cat target/local/url 2>/dev/null || { echo 'error: no system runs here: start one with `make dev`' >&2; exit 1; }
+
 .PHONY: test
 test: ## Passes all tests; prints the time of each phase
 	@rm -f target/phases

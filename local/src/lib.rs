@@ -78,7 +78,8 @@ fn root() -> PathBuf {
 /// The folder from which the template is deployed locally. Within it stand a copy of the template, byte for byte,
 /// and host builds of the functions under the paths that the template gives: so no host build ever stands where the
 /// arm64 build for AWS belongs.
-fn staging() -> PathBuf {
+#[must_use]
+pub fn staging() -> PathBuf {
     root().join("target/local")
 }
 

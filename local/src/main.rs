@@ -1,6 +1,7 @@
 //! The local stack's command: `make dev` and `make e2e` call it.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
@@ -72,6 +73,8 @@ async fn dev(port: u16) -> anyhow::Result<ExitCode> {
     let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
     step("Saving sample orders", save_samples(&stack)).await?;
 
+    let _url = UrlFile::write(&stack.api_url)?;
+
     let (api, table) = (&stack.api_url, &stack.orders_table);
     println!(
         r#"
@@ -106,6 +109,23 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("{} does not start", command[0]))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The file from which `make url` reads where the API is. It goes when the system stops.
+struct UrlFile(PathBuf);
+
+impl UrlFile {
+    fn write(url: &str) -> anyhow::Result<Self> {
+        let file = Self(local::staging().join("url"));
+        std::fs::write(&file.0, format!("{url}\n"))?;
+        Ok(file)
+    }
+}
+
+impl Drop for UrlFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Says what is being done, and how long it took.

@@ -2,6 +2,8 @@
 //!
 //! `make e2e` starts the stack. Each test works with users of its own, so they run side by side.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,9 +44,9 @@ impl Answer {
         self
     }
 
-    /// That it is a problem of that status, in full form; returns the names of its bad fields.
+    /// Asserts that it is a problem of that status, in full form, and returns the names of its bad fields.
     #[track_caller]
-    fn is_problem(self, status: u16) -> Vec<String> {
+    fn problem(self, status: u16) -> Vec<String> {
         let answer = self.is(status);
         assert_eq!(answer.header("content-type"), "application/problem+json");
         let body = answer.json();
@@ -176,7 +178,7 @@ async fn the_published_examples_work_as_they_stand() {
 
     let id = text(&order["id"]);
     api.delete(&format!("/order/Burger_2/id/{id}")).await.is(204);
-    api.get(&path_of(&order)).await.is_problem(404);
+    api.get(&path_of(&order)).await.problem(404);
 }
 
 #[tokio::test]
@@ -206,7 +208,7 @@ async fn an_order_is_created_read_changed_and_deleted() {
 
     let gone = api.delete(&path_of(&order)).await.is(204);
     assert!(gone.body.is_empty());
-    api.get(&path_of(&order)).await.is_problem(404);
+    api.get(&path_of(&order)).await.problem(404);
 }
 
 #[tokio::test]
@@ -220,17 +222,17 @@ async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
     assert_eq!(api.get(&path_of(&order)).await.is(200).json(), changed.json());
 
     // If-Match is honoured here too.
-    api.put_if("/orders", &body, r#""1""#).await.is_problem(412);
+    api.put_if("/orders", &body, r#""1""#).await.problem(412);
     api.put_if("/orders", &body, r#""2""#).await.is(200);
 
     // It never creates: not with an unknown id, nor with what can't be one, nor under another user.
     for (field, value) in [("id", json!(NO_ID)), ("id", json!("7")), ("user_id", json!(user("Bob")))] {
         let mut other = body.clone();
         other[field] = value;
-        api.put("/orders", &other).await.is_problem(404);
+        api.put("/orders", &other).await.problem(404);
     }
     body["id"] = json!(7);
-    assert_eq!(api.put("/orders", &body).await.is_problem(400), ["id"]);
+    assert_eq!(api.put("/orders", &body).await.problem(400), ["id"]);
     body["id"] = Value::Null;
     api.put("/orders", &body).await.is(201);
 }
@@ -254,30 +256,30 @@ async fn an_order_can_be_sent_back_as_it_was_received() {
 
     let mut anothers = order.clone();
     anothers["user_id"] = json!(user("Bob"));
-    assert_eq!(api.put(&path_of(&order), &anothers).await.is_problem(400), ["user_id"]);
+    assert_eq!(api.put(&path_of(&order), &anothers).await.problem(400), ["user_id"]);
 }
 
 #[tokio::test]
 async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
     let api = Api::new();
     let bad = json!({"user_id": "a/b", "restaurant_id": "", "quantity": 0, "colour": "red", "size": 1});
-    let mut fields = api.put("/orders", &bad).await.is_problem(400);
+    let mut fields = api.put("/orders", &bad).await.problem(400);
     fields.sort();
     assert_eq!(fields, ["colour", "quantity", "restaurant_id", "size", "user_id"]);
 
-    let mut fields = api.put("/orders", &json!({})).await.is_problem(400);
+    let mut fields = api.put("/orders", &json!({})).await.problem(400);
     fields.sort();
     assert_eq!(fields, ["quantity", "restaurant_id", "user_id"]);
 
     let name = user("Ann");
     for quantity in [json!(1001), json!("0"), json!("three"), json!(1.5), json!(null), json!([3]), json!(" 3")] {
         let body = json!({"user_id": name, "restaurant_id": "R", "quantity": quantity});
-        assert_eq!(api.put("/orders", &body).await.is_problem(400), ["quantity"], "{quantity}");
+        assert_eq!(api.put("/orders", &body).await.problem(400), ["quantity"], "{quantity}");
     }
     assert_eq!(api.get(&format!("/orders?user_id={name}")).await.is(200).json(), json!([]));
 
     let order = api.order(&name).await;
-    let mut fields = api.put(&path_of(&order), &json!({"quantity": "x", "extra": true})).await.is_problem(400);
+    let mut fields = api.put(&path_of(&order), &json!({"quantity": "x", "extra": true})).await.problem(400);
     fields.sort();
     assert_eq!(fields, ["extra", "quantity", "restaurant_id"]);
     assert_eq!(api.get(&path_of(&order)).await.is(200).json(), order);
@@ -291,9 +293,9 @@ async fn a_body_that_is_not_json_is_refused_with_its_place() {
     };
     let answer = put("{\"user_id\": \"Ann\",\n  quantity: 3}").await;
     assert!(answer.json()["detail"].as_str().unwrap().contains("line 2 column 3"), "{answer:?}");
-    assert_eq!(answer.is_problem(400), ["body"]);
+    assert_eq!(answer.problem(400), ["body"]);
     for body in ["", "{", "[]", "3", "null", "\"x\""] {
-        assert_eq!(put(body).await.is_problem(400), ["body"], "{body}");
+        assert_eq!(put(body).await.problem(400), ["body"], "{body}");
     }
 }
 
@@ -305,9 +307,9 @@ async fn only_declared_json_is_taken() {
         send(api.request(Method::PUT, "/orders").header("Content-Type", content_type).body(body.clone()))
     };
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "nonsense", ""] {
-        put(content_type).await.is_problem(415);
+        put(content_type).await.problem(415);
     }
-    send(api.request(Method::PUT, "/orders").body(body.clone())).await.is_problem(415);
+    send(api.request(Method::PUT, "/orders").body(body.clone())).await.problem(415);
     put("application/json; charset=utf-8").await.is(201);
     put("Application/JSON").await.is(201);
 }
@@ -322,7 +324,7 @@ async fn a_body_over_64_kib_is_refused() {
         send(api.request(Method::PUT, "/orders").header("Content-Type", "application/json").body(body))
     };
     put(64 * 1024).await.is(201);
-    put(64 * 1024 + 1).await.is_problem(413);
+    put(64 * 1024 + 1).await.problem(413);
 }
 
 #[tokio::test]
@@ -342,10 +344,10 @@ async fn ids_that_are_no_orders_are_404_on_every_route() {
         (&"x".repeat(129), &id),
     ] {
         let path = format!("/orders/{name}/order/{id}");
-        api.get(&path).await.is_problem(404);
-        api.put(&path, &body).await.is_problem(404);
-        api.delete(&path).await.is_problem(404);
-        api.delete(&format!("/order/{name}/id/{id}")).await.is_problem(404);
+        api.get(&path).await.problem(404);
+        api.put(&path, &body).await.problem(404);
+        api.delete(&path).await.problem(404);
+        api.delete(&format!("/order/{name}/id/{id}")).await.problem(404);
     }
     assert_eq!(api.get(&path_of(&order)).await.is(200).json(), order);
 }
@@ -375,7 +377,7 @@ async fn path_segments_are_decoded_exactly_once() {
     let id = text(&order["id"]);
     let name = order["user_id"].as_str().unwrap().strip_prefix('A').unwrap().trim();
     api.get(&format!("/orders/%41%20{name}/order/{id}")).await.is(200);
-    api.get(&format!("/orders/%2541%20{name}/order/{id}")).await.is_problem(404);
+    api.get(&format!("/orders/%2541%20{name}/order/{id}")).await.problem(404);
 }
 
 #[tokio::test]
@@ -386,28 +388,28 @@ async fn if_match_is_honoured() {
     let body = json!({"restaurant_id": "R", "quantity": 7});
 
     for stale in [r#""2""#, r#""0""#, r#"W/"1""#, r#""x""#, r#""2", "3""#] {
-        api.put_if(&path, &body, stale).await.is_problem(412);
-        api.delete_if(&path, stale).await.is_problem(412);
+        api.put_if(&path, &body, stale).await.problem(412);
+        api.delete_if(&path, stale).await.problem(412);
     }
     for malformed in ["1", r#""1"#, r#""1" "2""#] {
-        assert_eq!(api.put_if(&path, &body, malformed).await.is_problem(400), ["If-Match"]);
-        assert_eq!(api.delete_if(&path, malformed).await.is_problem(400), ["If-Match"]);
+        assert_eq!(api.put_if(&path, &body, malformed).await.problem(400), ["If-Match"]);
+        assert_eq!(api.delete_if(&path, malformed).await.problem(400), ["If-Match"]);
     }
     assert_eq!(api.get(&path).await.is(200).json(), order);
 
     assert_eq!(api.put_if(&path, &body, r#""1""#).await.is(200).header("etag"), r#""2""#);
-    api.put_if(&path, &body, r#""1""#).await.is_problem(412);
+    api.put_if(&path, &body, r#""1""#).await.problem(412);
     assert_eq!(api.put_if(&path, &body, r#""7", "2""#).await.is(200).header("etag"), r#""3""#);
     assert_eq!(api.put_if(&path, &body, "*").await.is(200).header("etag"), r#""4""#);
-    api.delete_if(&path, r#""3""#).await.is_problem(412);
+    api.delete_if(&path, r#""3""#).await.problem(412);
     api.delete_if(&path, r#""4""#).await.is(204);
     // What is gone is gone, whatever is expected of it, and no change revives it.
     for expected in ["*", r#""4""#] {
-        api.put_if(&path, &body, expected).await.is_problem(404);
-        api.delete_if(&path, expected).await.is_problem(404);
+        api.put_if(&path, &body, expected).await.problem(404);
+        api.delete_if(&path, expected).await.problem(404);
     }
-    api.put(&path, &body).await.is_problem(404);
-    api.get(&path).await.is_problem(404);
+    api.put(&path, &body).await.problem(404);
+    api.get(&path).await.problem(404);
 }
 
 #[tokio::test]
@@ -418,11 +420,11 @@ async fn an_order_that_moved_on_can_be_deleted_but_not_changed() {
         let path = path_of(&order);
         api.finish(&order).await;
         let mut body = json!({"restaurant_id": "R", "quantity": 7});
-        api.put(&path, &body).await.is_problem(409);
-        api.put_if(&path, &body, r#""9""#).await.is_problem(409);
+        api.put(&path, &body).await.problem(409);
+        api.put_if(&path, &body, r#""9""#).await.problem(409);
         body["user_id"] = order["user_id"].clone();
         body["id"] = order["id"].clone();
-        api.put("/orders", &body).await.is_problem(409);
+        api.put("/orders", &body).await.problem(409);
         assert_eq!(api.get(&path).await.is(200).json()["quantity"], "3");
 
         let delete = if published { published_path_of(&order) } else { path };
@@ -515,8 +517,8 @@ async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
     let length = |page: &Answer| page.json().as_array().unwrap().len();
     let page = api.get(&list).await.is(200);
     assert_eq!(length(&page), 100);
-    let last = send(api.http.get(next_page(&page).unwrap())).await.is(200);
-    assert_eq!((length(&last), next_page(&last)), (1, None));
+    let rest = send(api.http.get(next_page(&page).unwrap())).await.is(200);
+    assert_eq!((length(&rest), next_page(&rest)), (1, None));
     // The last page has no link, also when it is full.
     let exact = api.get(&format!("{list}&limit=101")).await.is(200);
     assert_eq!((length(&exact), next_page(&exact)), (101, None));
@@ -526,11 +528,11 @@ async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
 async fn every_bad_parameter_of_a_list_is_named_at_once() {
     let api = Api::new();
     for limit in ["0", "1001", "-1", "x", "", "1.5"] {
-        assert_eq!(api.get(&format!("/orders?limit={limit}")).await.is_problem(400), ["limit"], "{limit}");
+        assert_eq!(api.get(&format!("/orders?limit={limit}")).await.problem(400), ["limit"], "{limit}");
     }
-    assert_eq!(api.get("/orders?limit=1&limit=2").await.is_problem(400), ["limit"]);
-    assert_eq!(api.get("/orders?cursor=nonsense").await.is_problem(400), ["cursor"]);
-    assert_eq!(api.get("/orders?user_id=a%2Fb&limit=0&cursor=x").await.is_problem(400), ["user_id", "limit", "cursor"]);
+    assert_eq!(api.get("/orders?limit=1&limit=2").await.problem(400), ["limit"]);
+    assert_eq!(api.get("/orders?cursor=nonsense").await.problem(400), ["cursor"]);
+    assert_eq!(api.get("/orders?user_id=a%2Fb&limit=0&cursor=x").await.problem(400), ["user_id", "limit", "cursor"]);
 
     let name = user("Ann");
     for _ in 0..2 {
@@ -540,6 +542,6 @@ async fn every_bad_parameter_of_a_list_is_named_at_once() {
     let next = next_page(&of_ann).unwrap();
     let (_, cursor) = next.query_pairs().find(|(key, _)| key == "cursor").unwrap();
     for query in [format!("cursor={cursor}"), format!("cursor={cursor}&user_id=Bob")] {
-        assert_eq!(api.get(&format!("/orders?{query}")).await.is_problem(400), ["cursor"]);
+        assert_eq!(api.get(&format!("/orders?{query}")).await.problem(400), ["cursor"]);
     }
 }

@@ -1,5 +1,7 @@
 //! What a developer sees of `make dev`, once the tools and the builds are there.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
@@ -31,7 +33,7 @@ async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> Str
             }
         }
     };
-    timeout(Duration::from_secs(60), find).await.unwrap_or_else(|_| panic!("no {what} within a minute"))
+    timeout(Duration::from_mins(1), find).await.unwrap_or_else(|_| panic!("no {what} within a minute"))
 }
 
 /// A line that was printed, pasted into a shell.

@@ -1,5 +1,7 @@
 //! What the API answers when something under it is broken. Each test breaks a stack of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use aws_sdk_lambda::types::Environment;
 use local::{Stack, deploy};
 use reqwest::{Client, Response};

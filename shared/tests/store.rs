@@ -1,5 +1,7 @@
 //! The order store against a real DynamoDB engine, in this process.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::collections::HashSet;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
