@@ -3,6 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 PORT ?= 4566
@@ -27,12 +28,12 @@ help: ## Lists the verbs
 
 .PHONY: dev
 dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
-	@cargo build --quiet --locked --workspace --bin local
+	@cargo build --locked --workspace --bin local
 	@exec target/debug/local dev --port $(PORT)
 
 .PHONY: url
 url: ## Prints where the system that `make dev` runs serves its API
-	@cat target/local/url 2>/dev/null || { echo 'error: no system runs here: start one with `make dev`' >&2; exit 1; }
+	@cat target/local/url-$(PORT) 2>/dev/null || { echo 'error: no system runs on port $(PORT): start one with `make dev`' >&2; exit 1; }
 
 .PHONY: test
 test: ## Passes all tests; prints the time of each phase
@@ -60,7 +61,7 @@ lint: ## Format and lints
 
 .PHONY: unit
 unit: ## Unit tests, and the store against a DynamoDB engine in process
-	cargo test --quiet --locked --workspace --lib --bins --test '[!e]*'
+	cargo test --quiet --locked --workspace --lib --bins --test store
 
 .PHONY: template
 template: ## Checks of the template and of the tools around it
@@ -79,13 +80,13 @@ check-zips: ## Checks that the zips run on the template's architecture and runti
 
 .PHONY: host-build
 host-build: ## Builds the functions for this machine, apart from what is deployed
-	cargo lambda build --quiet --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip
+	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip
 
 .PHONY: e2e
 e2e: ## End-to-end tests on a fresh local stack
-	cargo test --quiet --locked --workspace --test 'e2e_*' --no-run
+	cargo test --quiet --locked --workspace --test e2e --no-run
 	cargo build --quiet --locked --workspace --bin local
-	target/debug/local run -- cargo test --locked --workspace --test 'e2e_*'
+	target/debug/local run -- cargo test --locked --workspace --test e2e
 
 .PHONY: fmt
 fmt: ## Formats everything

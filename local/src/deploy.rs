@@ -1,15 +1,17 @@
 //! The deployment of the template.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::{REGION, Stack, aws_environment, root, staging};
+use crate::{REGION, Stack, command_for, root, staging};
 
 /// Deploys the template as stack `name` to the emulator at `endpoint`, by `sam deploy --config-env local`.
 pub async fn deploy(endpoint: &str, name: &str) -> anyhow::Result<Stack> {
     for file in ["template.yaml", "samconfig.toml"] {
-        tokio::fs::copy(root().join(file), staging().join(file)).await?;
+        stage(file).await.with_context(|| format!("staging {file}"))?;
     }
     sam(endpoint, &["deploy", "--config-env", "local", "--stack-name", name]).await?;
     let list = ["list", "stack-outputs", "--stack-name", name, "--region", REGION, "--output", "json"];
@@ -25,7 +27,16 @@ pub async fn deploy(endpoint: &str, name: &str) -> anyhow::Result<Stack> {
         endpoint: endpoint.to_owned(),
         api_url: format!("{endpoint}/_aws/execute-api/{}/{stage}", output("ApiId")?),
         orders_table: output("OrdersTableName")?,
+        idempotency_table: output("IdempotencyTableName")?,
     })
+}
+
+/// Copies a file of the checkout to the staging folder, in one step: another deployment may be reading it there.
+async fn stage(file: &str) -> std::io::Result<()> {
+    static COPIES: AtomicU32 = AtomicU32::new(0);
+    let copy = format!("{file}.{}.{}", std::process::id(), COPIES.fetch_add(1, Ordering::Relaxed));
+    tokio::fs::copy(root().join(file), staging().join(&copy)).await?;
+    tokio::fs::rename(staging().join(copy), staging().join(file)).await
 }
 
 #[derive(Deserialize)]
@@ -38,13 +49,11 @@ struct Output {
 
 async fn sam(endpoint: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let sam = root().join(".tools/aws/bin/sam");
-    let ran = Command::new(&sam)
+    let ran = Command::from(command_for(endpoint, &sam))
         .args(arguments)
         .current_dir(staging())
-        .envs(aws_environment(endpoint))
         .env("SAM_CLI_POLL_DELAY", "1")
-        .env_remove("AWS_PROFILE")
-        .env_remove("AWS_SESSION_TOKEN")
+        .env("SAM_CLI_TELEMETRY", "0")
         .kill_on_drop(true)
         .output()
         .await

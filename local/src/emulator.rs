@@ -1,17 +1,17 @@
 //! The emulator as a child process.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use std::os::unix::process::CommandExt;
 
-use crate::{aws_environment, root, staging};
+use crate::{command_for, root, staging};
 
 /// How long a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,10 +34,7 @@ impl Emulator {
         let log = fs::File::create(scratch.join("emulator.log"))?;
 
         let ministack = root().join(".tools/emulator/bin/ministack");
-        let child = Command::new(&ministack)
-            .envs(aws_environment(&endpoint))
-            .env_remove("AWS_PROFILE")
-            .env_remove("AWS_SESSION_TOKEN")
+        let child = command_for(&endpoint, &ministack)
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("LOG_LEVEL", "ERROR")

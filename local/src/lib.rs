@@ -7,7 +7,8 @@ mod deploy;
 mod emulator;
 pub mod logs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -32,6 +33,8 @@ pub struct Stack {
     pub api_url: String,
     /// Name of the orders' table.
     pub orders_table: String,
+    /// Name of the table of idempotency keys.
+    pub idempotency_table: String,
 }
 
 impl Stack {
@@ -44,17 +47,19 @@ impl Stack {
             endpoint: variable("ORDER_API_ENDPOINT")?,
             api_url: variable("ORDER_API_URL")?,
             orders_table: variable("ORDER_API_ORDERS_TABLE")?,
+            idempotency_table: variable("ORDER_API_IDEMPOTENCY_TABLE")?,
         })
     }
 
     /// The variables that [`Self::from_environment`] reads.
     #[must_use]
-    pub fn to_environment(&self) -> [(&'static str, &str); 4] {
+    pub fn to_environment(&self) -> [(&'static str, &str); 5] {
         [
             ("ORDER_API_STACK", &self.name),
             ("ORDER_API_ENDPOINT", &self.endpoint),
             ("ORDER_API_URL", &self.api_url),
             ("ORDER_API_ORDERS_TABLE", &self.orders_table),
+            ("ORDER_API_IDEMPOTENCY_TABLE", &self.idempotency_table),
         ]
     }
 
@@ -83,16 +88,20 @@ pub fn staging() -> PathBuf {
     root().join("target/local")
 }
 
-/// The environment in which a tool sees the emulator and nothing of the user's AWS account.
-fn aws_environment(endpoint: &str) -> [(&'static str, String); 8] {
-    [
-        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
-        ("SAM_CLI_TELEMETRY", "0".to_owned()),
-    ]
+/// A command that sees the emulator at `endpoint` and nothing of the user's AWS account.
+fn command_for(endpoint: &str, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("AWS_REGION", REGION)
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("NO_PROXY", "localhost,127.0.0.1");
+    command
 }

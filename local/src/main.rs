@@ -73,7 +73,7 @@ async fn dev(port: u16) -> anyhow::Result<ExitCode> {
     let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
     step("Saving sample orders", save_samples(&stack)).await?;
 
-    let _url = UrlFile::write(&stack.api_url)?;
+    let _url = UrlFile::write(port, &stack.api_url)?;
 
     let (api, table) = (&stack.api_url, &stack.orders_table);
     println!(
@@ -115,8 +115,8 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
 struct UrlFile(PathBuf);
 
 impl UrlFile {
-    fn write(url: &str) -> anyhow::Result<Self> {
-        let file = Self(local::staging().join("url"));
+    fn write(port: u16, url: &str) -> anyhow::Result<Self> {
+        let file = Self(local::staging().join(format!("url-{port}")));
         std::fs::write(&file.0, format!("{url}\n"))?;
         Ok(file)
     }

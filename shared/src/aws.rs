@@ -10,7 +10,7 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 /// What every client starts from: region, credentials and endpoints from the environment, one HTTP client, and
-/// limits that let a function answer for itself before its own time (10 s) is up.
+/// limits that let a function whose one call fails answer for itself before its own time (10 s) is up.
 pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client())

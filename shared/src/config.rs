@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 /// | variable | what it is |
 /// |---|---|
 /// | `ORDERS_TABLE` | name of the orders' table |
+/// | `IDEMPOTENCY_TABLE` | name of the table of idempotency keys |
 /// | `LOG_LEVEL` | `error`, `warn`, `info` (default), `debug`, `trace` or `off` |
 ///
 /// The AWS SDK reads its own variables besides (region, credentials, endpoints).
@@ -17,6 +18,8 @@ use tracing::level_filters::LevelFilter;
 pub struct Config {
     /// Name of the orders' table.
     pub orders_table: String,
+    /// Name of the table of idempotency keys.
+    pub idempotency_table: String,
     /// From which level on lines are logged.
     pub log_level: LevelFilter,
 }
@@ -43,10 +46,10 @@ impl Config {
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let orders_table = variable("ORDERS_TABLE").filter(|name| !name.is_empty()).ok_or_else(|| ConfigError {
-            variable: "ORDERS_TABLE",
-            problem: "must be set: the orders' table".into(),
-        })?;
+        let table = |name| {
+            let value = variable(name).filter(|value| !value.is_empty());
+            value.ok_or(ConfigError { variable: name, problem: "must be set: the name of a table".into() })
+        };
         let log_level = match variable("LOG_LEVEL") {
             None => LevelFilter::INFO,
             Some(level) => level.parse().map_err(|_| ConfigError {
@@ -54,7 +57,7 @@ impl Config {
                 problem: format!("must be error, warn, info, debug, trace or off, and is {level:?}"),
             })?,
         };
-        Ok(Self { orders_table, log_level })
+        Ok(Self { orders_table: table("ORDERS_TABLE")?, idempotency_table: table("IDEMPOTENCY_TABLE")?, log_level })
     }
 }
 
@@ -66,25 +69,24 @@ mod tests {
         Config::from_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
     }
 
+    const TABLES: [(&str, &str); 2] = [("ORDERS_TABLE", "orders"), ("IDEMPOTENCY_TABLE", "keys")];
+
     #[test]
-    fn the_table_is_needed_and_the_level_is_not() {
-        assert_eq!(
-            config(&[("ORDERS_TABLE", "orders")]),
-            Ok(Config { orders_table: "orders".into(), log_level: LevelFilter::INFO })
-        );
-        assert_eq!(
-            config(&[("ORDERS_TABLE", "orders"), ("LOG_LEVEL", "DEBUG")]).unwrap().log_level,
-            LevelFilter::DEBUG
-        );
+    fn the_tables_are_needed_and_the_level_is_not() {
+        let wished =
+            Config { orders_table: "orders".into(), idempotency_table: "keys".into(), log_level: LevelFilter::INFO };
+        assert_eq!(config(&TABLES), Ok(wished));
+        assert_eq!(config(&[&TABLES[..], &[("LOG_LEVEL", "DEBUG")]].concat()).unwrap().log_level, LevelFilter::DEBUG);
     }
 
     #[test]
     fn a_bad_configuration_is_one_clear_line() {
         for (variables, line) in [
-            (vec![], "ORDERS_TABLE must be set: the orders' table"),
-            (vec![("ORDERS_TABLE", "")], "ORDERS_TABLE must be set: the orders' table"),
+            (vec![], "ORDERS_TABLE must be set: the name of a table"),
+            (vec![("ORDERS_TABLE", ""), TABLES[1]], "ORDERS_TABLE must be set: the name of a table"),
+            (vec![TABLES[0]], "IDEMPOTENCY_TABLE must be set: the name of a table"),
             (
-                vec![("ORDERS_TABLE", "orders"), ("LOG_LEVEL", "loud")],
+                vec![TABLES[0], TABLES[1], ("LOG_LEVEL", "loud")],
                 "LOG_LEVEL must be error, warn, info, debug, trace or off, and is \"loud\"",
             ),
         ] {

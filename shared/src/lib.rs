@@ -2,6 +2,7 @@
 //!
 //! - [`order`]: the domain. Types that can't hold a bad value, and the rules of what may become of an order.
 //! - [`page`]: how a list of orders is cut into pages.
+//! - [`idempotency`]: how a creation that is asked for twice is done once.
 //! - [`store`]: the orders in DynamoDB.
 //! - [`http`]: the edge. Requests are parsed into the domain's types here, and answers and errors become responses.
 //! - [`config`], [`aws`], [`telemetry`]: how a function starts.
@@ -9,6 +10,7 @@
 pub mod aws;
 pub mod config;
 pub mod http;
+pub mod idempotency;
 pub mod order;
 pub mod page;
 pub mod store;

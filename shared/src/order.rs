@@ -169,6 +169,12 @@ impl Timestamp {
     pub fn now() -> Self {
         Self(Utc::now())
     }
+
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub fn epoch_seconds(self) -> i64 {
+        self.0.timestamp()
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -320,6 +326,12 @@ impl Order {
             updated_at: now,
             version: Version::FIRST,
         }
+    }
+
+    /// What a client says of it.
+    #[must_use]
+    pub fn content(&self) -> OrderContent {
+        OrderContent { restaurant_id: self.restaurant_id.clone(), quantity: self.quantity }
     }
 
     /// What names it.

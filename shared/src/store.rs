@@ -9,12 +9,21 @@ use std::error::Error;
 use aws_config::SdkConfig;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::config::Config;
+use crate::idempotency::{KeyedRequest, Record};
 use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Timestamp, Version};
 use crate::page::{Cursor, Limit, List, Page};
 
@@ -32,6 +41,9 @@ pub enum StoreError {
     /// The order has another version than the write was meant for.
     #[error("the order has another version")]
     Stale,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// DynamoDB throttles, or is away: the same request may do later.
     #[error("DynamoDB is throttling or away")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
@@ -99,18 +111,23 @@ impl Expected {
     }
 }
 
-/// The orders' table.
+/// The orders' table, and the table of idempotency keys beside it.
 #[derive(Debug, Clone)]
 pub struct Orders {
     client: Client,
     table: String,
+    idempotency_table: String,
 }
 
 impl Orders {
     /// The orders in that table.
     #[must_use]
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+        Self {
+            client: Client::new(sdk),
+            table: config.orders_table.clone(),
+            idempotency_table: config.idempotency_table.clone(),
+        }
     }
 
     /// One page of a list, from its start or from a cursor on. Needs `dynamodb:Query` for one user's list and
@@ -202,6 +219,55 @@ impl Orders {
         }
     }
 
+    /// Saves a new order and, in the same transaction, the answer to the request that made it; returns that answer.
+    /// If the request was answered before, nothing is saved and the first answer is returned. Needs
+    /// `dynamodb:PutItem` on both tables.
+    pub async fn create_once<A: Serialize + DeserializeOwned>(
+        &self,
+        order: &Order,
+        request: &KeyedRequest,
+        answer: A,
+        now: Timestamp,
+    ) -> Result<A, StoreError> {
+        let record = request.record(answer, now);
+        // An expired record counts as none: DynamoDB takes its time to delete it.
+        let remember = Put::builder()
+            .table_name(&self.idempotency_table)
+            .set_item(Some(serde_dynamo::to_item(&record)?))
+            .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
+            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let save = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(serde_dynamo::to_item(order)?))
+            .condition_expression("attribute_not_exists(id)");
+        let step = |put| TransactWriteItem::builder().put(put).build();
+        let written = self
+            .client
+            .transact_write_items()
+            .transact_items(step(remember.build().map_err(|error| StoreError::Failed(error.into()))?))
+            .transact_items(step(save.build().map_err(|error| StoreError::Failed(error.into()))?))
+            .customize()
+            .config_override(
+                aws_sdk_dynamodb::Config::builder()
+                    .retry_config(RetryConfig::standard().with_max_attempts(10))
+                    .retry_classifier(RetryConflicts),
+            )
+            .send()
+            .await;
+        match written {
+            Ok(_) => Ok(record.answer),
+            Err(error) => {
+                let reasons = error.as_service_error().map(cancellation_reasons).unwrap_or_default();
+                if let Some(item) = reasons.first().and_then(|reason| reason.item.clone()) {
+                    let first: Record<A> = serde_dynamo::from_item(item)?;
+                    return if first.is_of(request) { Ok(first.answer) } else { Err(StoreError::KeyReused) };
+                }
+                Err(if reasons.iter().any(passes) { StoreError::Unavailable(error.into()) } else { error.into() })
+            }
+        }
+    }
+
     /// Replaces what a client says of an order, and returns the order as it then is. Needs `dynamodb:UpdateItem`.
     pub async fn replace(
         &self,
@@ -235,13 +301,16 @@ impl Orders {
         match update {
             Ok(updated) => Ok(serde_dynamo::from_item(updated.attributes.unwrap_or_default())?),
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match &failed.item {
-                    None => Err(StoreError::NotFound),
-                    Some(item) => match serde_dynamo::from_item::<_, Order>(item.clone())?.order_status {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let item = failed.item.clone().ok_or(StoreError::NotFound)?;
+                    let order: Order = serde_dynamo::from_item(item)?;
+                    match order.order_status {
+                        // As in `create`: the write of this very instant is this one, tried again.
+                        OrderStatus::Pending if order.updated_at == now && order.content() == *content => Ok(order),
                         OrderStatus::Pending => Err(StoreError::Stale),
                         OrderStatus::Success | OrderStatus::Failure => Err(StoreError::NotPending),
-                    },
-                },
+                    }
+                }
                 _ => Err(error.into()),
             },
         }
@@ -269,5 +338,37 @@ impl Orders {
                 _ => Err(error.into()),
             },
         }
+    }
+}
+
+fn cancellation_reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {
+    match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
+        _ => &[],
+    }
+}
+
+/// Whether a transaction that was cancelled for that reason may succeed when it is tried again.
+fn passes(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
+}
+
+/// The SDK does not by itself try a cancelled transaction again, whatever the reason. One that ran into another, such
+/// as the same request sent twice at once, is worth it.
+#[derive(Debug)]
+struct RetryConflicts;
+
+impl ClassifyRetry for RetryConflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(Result::err);
+        let error = error.and_then(|error| error.as_operation_error()?.downcast_ref::<TransactWriteItemsError>());
+        match error {
+            Some(error) if cancellation_reasons(error).iter().any(passes) => RetryAction::transient_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "transaction conflicts"
     }
 }

@@ -6,11 +6,17 @@ use std::collections::HashSet;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{AsyncSleep, Sleep};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
+use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
+use shared::config::Config;
+use shared::idempotency::{IdempotencyKey, KeyedRequest};
 use shared::order::{Order, OrderContent, OrderId, OrderKey, OrderStatus, Timestamp, UserId, Version};
 use shared::page::{Cursor, Limit, List};
 use shared::store::{Expected, Orders, StoreError};
@@ -18,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 const TABLE: &str = "orders";
+const IDEMPOTENCY_TABLE: &str = "idempotency";
 
 /// A table of its own for each test, behind the SDK that the functions use.
 struct Table {
@@ -31,23 +38,11 @@ impl Table {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().unwrap()));
 
-        let config = sdk_config(&endpoint);
-        let client = Client::new(&config);
-        let attribute = |name: &str| {
-            let kind = ScalarAttributeType::S;
-            AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
-        };
-        let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-        client
-            .create_table()
-            .table_name(TABLE)
-            .billing_mode(BillingMode::PayPerRequest)
-            .set_attribute_definitions(Some(vec![attribute("user_id"), attribute("id")]))
-            .set_key_schema(Some(vec![key("user_id", KeyType::Hash), key("id", KeyType::Range)]))
-            .send()
-            .await
-            .unwrap();
-        Self { orders: Orders::new(&config, TABLE.into()), client }
+        let sdk = sdk_config(&endpoint);
+        let client = Client::new(&sdk);
+        create_table(&client, TABLE, &["user_id", "id"]).await;
+        create_table(&client, IDEMPOTENCY_TABLE, &["id"]).await;
+        Self { orders: Orders::new(&sdk, &config()), client }
     }
 
     async fn saved(&self, user: &str) -> Order {
@@ -61,6 +56,26 @@ impl Table {
         let done = Order { order_status: OrderStatus::Success, ..order.clone() };
         let item = serde_dynamo::to_item(done).unwrap();
         self.client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+async fn create_table(client: &Client, name: &str, key: &[&str]) {
+    let mut create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    for (attribute, kind) in key.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let definition = AttributeDefinition::builder().attribute_name(*attribute);
+        let element = KeySchemaElement::builder().attribute_name(*attribute).key_type(kind);
+        create = create
+            .attribute_definitions(definition.attribute_type(ScalarAttributeType::S).build().unwrap())
+            .key_schema(element.build().unwrap());
+    }
+    create.send().await.unwrap();
+}
+
+fn config() -> Config {
+    Config {
+        orders_table: TABLE.into(),
+        idempotency_table: IDEMPOTENCY_TABLE.into(),
+        log_level: tracing::level_filters::LevelFilter::OFF,
     }
 }
 
@@ -161,6 +176,17 @@ async fn a_write_for_another_version_is_stale_and_changes_nothing() {
     let many = Expected::OneOf((1..=100).map(Version::from).collect());
     table.orders.replace(&order.key(), &content(7), &many, now).await.unwrap();
     table.orders.delete(&order.key(), &many).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_is_tried_again_after_its_answer_got_lost_has_succeeded() {
+    let table = Table::new().await;
+    let order = table.saved("Ann").await;
+    let (now, expected) = (Timestamp::now(), Expected::OneOf(vec![order.version]));
+    let changed = table.orders.replace(&order.key(), &content(7), &expected, now).await.unwrap();
+    assert_eq!(table.orders.replace(&order.key(), &content(7), &expected, now).await.unwrap(), changed);
+    let others = table.orders.replace(&order.key(), &content(8), &expected, now).await;
+    assert!(matches!(others, Err(StoreError::Stale)), "{others:?}");
 }
 
 #[tokio::test]
@@ -280,9 +306,142 @@ async fn an_engine_that_is_away_is_unavailable_and_a_missing_table_is_a_mistake(
 
     // Nobody listens on the port of a listener that is gone.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let away = Orders::new(&sdk_config(&format!("http://{port}")), TABLE.into());
+    let away = Orders::new(&sdk_config(&format!("http://{port}")), &config());
     assert!(matches!(away.get(&key).await, Err(StoreError::Unavailable(_))));
 
     table.client.delete_table().table_name(TABLE).send().await.unwrap();
     assert!(matches!(table.orders.get(&key).await, Err(StoreError::Failed(_))));
+}
+
+fn keyed(key: &str, body: &str) -> KeyedRequest {
+    KeyedRequest::new("caller", &IdempotencyKey::try_from(key.as_bytes()).unwrap(), "PUT /orders", body.as_bytes())
+}
+
+impl Table {
+    /// Creates an order for that request; its answer is the order's id.
+    async fn create_once(&self, request: &KeyedRequest, now: Timestamp) -> Result<String, StoreError> {
+        let order = Order::new(user_id("Ann"), content(1), now);
+        self.orders.create_once(&order, request, order.id.to_string(), now).await
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        let page = self.orders.list(&List::All, limit(1000), None).await.unwrap();
+        page.orders.iter().map(|order| order.id.to_string()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_creation_gives_the_first_answer_whatever_became_of_the_order() {
+    let table = Table::new().await;
+    let request = keyed("k", "body");
+    let first = table.create_once(&request, Timestamp::now()).await.unwrap();
+    assert_eq!(table.create_once(&request, Timestamp::now()).await.unwrap(), first);
+
+    let key = OrderKey { user_id: user_id("Ann"), id: first.clone().try_into().unwrap() };
+    table.orders.replace(&key, &content(7), &Expected::Any, Timestamp::now()).await.unwrap();
+    assert_eq!(table.create_once(&request, Timestamp::now()).await.unwrap(), first);
+    assert_eq!(table.orders.get(&key).await.unwrap().quantity, 7.try_into().unwrap());
+
+    table.orders.delete(&key, &Expected::Any).await.unwrap();
+    assert_eq!(table.create_once(&request, Timestamp::now()).await.unwrap(), first);
+    assert_eq!(table.ids().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_creations_with_one_key_at_once_make_one_order() {
+    let table = std::sync::Arc::new(Table::new().await);
+    let mut callers = JoinSet::new();
+    for _ in 0..50 {
+        let table = table.clone();
+        callers.spawn(async move { table.create_once(&keyed("k", "body"), Timestamp::now()).await.unwrap() });
+    }
+    let answers: HashSet<String> = callers.join_all().await.into_iter().collect();
+    assert_eq!(answers.into_iter().collect::<Vec<_>>(), table.ids().await);
+}
+
+#[tokio::test]
+async fn a_key_with_another_request_is_refused_and_makes_nothing() {
+    let table = Table::new().await;
+    let first = table.create_once(&keyed("k", "body"), Timestamp::now()).await.unwrap();
+    let other = table.create_once(&keyed("k", "tampered"), Timestamp::now()).await;
+    assert!(matches!(other, Err(StoreError::KeyReused)), "{other:?}");
+    assert_eq!(table.ids().await, [first]);
+}
+
+#[tokio::test]
+async fn an_expired_key_is_a_new_one_though_its_record_is_still_there() {
+    let table = Table::new().await;
+    let at = |text: &str| serde_json::from_value::<Timestamp>(text.into()).unwrap();
+    let first = table.create_once(&keyed("k", "body"), at("2026-01-01T00:00:00Z")).await.unwrap();
+    let in_time = table.create_once(&keyed("k", "body"), at("2026-01-01T23:59:59Z")).await.unwrap();
+    assert_eq!(in_time, first);
+    let late = table.create_once(&keyed("k", "other body"), at("2026-01-02T00:00:00Z")).await.unwrap();
+    assert_ne!(late, first);
+    assert_eq!(table.ids().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_cut_off_anywhere_is_done_once_when_it_is_repeated() {
+    let table = std::sync::Arc::new(Table::new().await);
+    let mut answers = Vec::new();
+    for n in 0..200 {
+        let cut_off = {
+            let table = table.clone();
+            tokio::spawn(async move { table.create_once(&keyed(&n.to_string(), "body"), Timestamp::now()).await })
+        };
+        // From before the request leaves until after its answer has come.
+        tokio::time::sleep(std::time::Duration::from_micros(n * 25)).await;
+        cut_off.abort();
+        let before = cut_off.await.ok().map(Result::unwrap);
+        let after = table.create_once(&keyed(&n.to_string(), "body"), Timestamp::now()).await.unwrap();
+        assert!(before.is_none_or(|before| before == after));
+        answers.push(after);
+    }
+    // Newest first, and never two for one key: whatever was cut off left both of its writes or none.
+    let mut ids = table.ids().await;
+    ids.sort();
+    answers.sort();
+    assert_eq!(ids, answers);
+}
+
+#[tokio::test]
+async fn a_transaction_that_runs_into_another_is_tried_again() {
+    let cancelled = |code: &str| {
+        let body = format!(
+            r#"{{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                "CancellationReasons":[{{"Code":"{code}"}},{{"Code":"None"}}]}}"#
+        );
+        (400, body)
+    };
+    let orders_that_get = |answers: Vec<(u16, String)>| {
+        let events = answers.into_iter().map(|(status, body)| {
+            let response = lambda_http::http::Response::builder().status(status).body(SdkBody::from(body)).unwrap();
+            ReplayEvent::new(lambda_http::http::Request::new(SdkBody::empty()), response)
+        });
+        let sdk = sdk_config("http://localhost").into_builder().http_client(StaticReplayClient::new(events.collect()));
+        Orders::new(&sdk.sleep_impl(NoSleep).build(), &config())
+    };
+    let now = Timestamp::now();
+    let order = Order::new(user_id("Ann"), content(1), now);
+    let create = async |orders: Orders| orders.create_once(&order, &keyed("k", "body"), 1, now).await;
+
+    let conflict = || cancelled("TransactionConflict");
+    let made = create(orders_that_get(vec![conflict(), conflict(), conflict(), conflict(), (200, "{}".into())])).await;
+    assert_eq!(made.unwrap(), 1);
+    for code in ["TransactionConflict", "ThrottlingError"] {
+        let made = create(orders_that_get(vec![cancelled(code); 10])).await;
+        assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
+    }
+    let made = create(orders_that_get(vec![cancelled("ValidationError")])).await;
+    assert!(matches!(made, Err(StoreError::Failed(_))), "{made:?}");
+}
+
+/// Waits for nothing.
+#[derive(Debug)]
+struct NoSleep;
+
+impl AsyncSleep for NoSleep {
+    fn sleep(&self, _duration: std::time::Duration) -> Sleep {
+        Sleep::new(std::future::ready(()))
+    }
 }

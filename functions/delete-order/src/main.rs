@@ -10,7 +10,7 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, config.orders_table);
+    let orders = &Orders::new(&aws::sdk_config().await, &config);
     http::serve(env!("CARGO_PKG_NAME"), |request| delete_order(orders, request)).await
 }
 

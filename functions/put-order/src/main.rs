@@ -2,7 +2,9 @@
 
 use lambda_http::{Error, Request};
 use shared::config::Config;
-use shared::http::{self, Problem, Response, request, request::PutOrder, response};
+use shared::http::request::{PutOrder, UpdateOrder};
+use shared::http::response::SavedAnswer;
+use shared::http::{self, Problem, Response, request, response};
 use shared::order::{Order, Timestamp};
 use shared::store::Orders;
 use shared::{aws, telemetry};
@@ -11,19 +13,22 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, config.orders_table);
+    let orders = &Orders::new(&aws::sdk_config().await, &config);
     http::serve(env!("CARGO_PKG_NAME"), |request| put_order(orders, request)).await
 }
 
 async fn put_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
-    let expected = request::if_match(request.headers())?;
     match PutOrder::parse(&request)? {
         PutOrder::Create(user_id, content) => {
-            let order = Order::new(user_id, content, Timestamp::now());
-            orders.create(&order).await?;
-            response::created(&order)
+            let now = Timestamp::now();
+            let order = Order::new(user_id, content, now);
+            let answer = response::created(&order)?;
+            match request::idempotency_key(&request)? {
+                None => orders.create(&order).await.map(|()| answer).map_err(Problem::from),
+                Some(keyed) => orders.create_once(&order, &keyed, SavedAnswer::from(&answer), now).await?.try_into(),
+            }
         }
-        PutOrder::Replace(key, content) => {
+        PutOrder::Replace(key, UpdateOrder { content, expected }) => {
             let order = orders.replace(&key, &content, &expected, Timestamp::now()).await?;
             response::order(&order)
         }

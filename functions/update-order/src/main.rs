@@ -2,7 +2,7 @@
 
 use lambda_http::{Error, Request};
 use shared::config::Config;
-use shared::http::{self, Problem, Response, request, response};
+use shared::http::{self, Problem, Response, request, request::UpdateOrder, response};
 use shared::order::Timestamp;
 use shared::store::Orders;
 use shared::{aws, telemetry};
@@ -11,14 +11,13 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, config.orders_table);
+    let orders = &Orders::new(&aws::sdk_config().await, &config);
     http::serve(env!("CARGO_PKG_NAME"), |request| update_order(orders, request)).await
 }
 
 async fn update_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
     let key = request::order_key(&request)?;
-    let expected = request::if_match(request.headers())?;
-    let content = request::update_order(&request, &key)?;
+    let UpdateOrder { content, expected } = UpdateOrder::parse(&request, &key)?;
     let order = orders.replace(&key, &content, &expected, Timestamp::now()).await?;
     response::order(&order)
 }

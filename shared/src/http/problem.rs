@@ -48,6 +48,8 @@ pub enum Problem {
     BodyTooLarge,
     /// 415: the body is not declared as `application/json`.
     UnsupportedMediaType,
+    /// 422: the idempotency key was used for another request.
+    KeyReused,
     /// 503: what we stand on is away for the moment.
     Unavailable(Cause),
     /// 500: our mistake. Its cause is logged, and not answered.
@@ -112,6 +114,9 @@ impl Problem {
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
             }
+            Self::KeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key was used for another request")
+            }
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side"),
         }
@@ -133,7 +138,13 @@ impl Problem {
             }
             Self::BodyTooLarge => format!("The body may have at most {MAX_BODY_BYTES} bytes."),
             Self::UnsupportedMediaType => "Send the body with Content-Type: application/json.".into(),
-            Self::Unavailable(_) => "Nothing was changed that you can't safely ask for again. Try later.".into(),
+            Self::KeyReused => {
+                "That Idempotency-Key came with another request before. Send a new request with a new key.".into()
+            }
+            Self::Unavailable(_) => {
+                "It is not known whether the request was carried out. Look, or repeat it with its Idempotency-Key."
+                    .into()
+            }
             Self::Internal(_) => "Tell us the request_id and we can find out what happened.".into(),
         }
     }
@@ -153,6 +164,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound => Self::NotFound,
             StoreError::NotPending => Self::NotPending,
             StoreError::Stale => Self::Stale,
+            StoreError::KeyReused => Self::KeyReused,
             StoreError::Unavailable(_) => Self::Unavailable(error.into()),
             StoreError::Failed(_) => Self::Internal(error.into()),
         }

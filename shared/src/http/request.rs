@@ -7,9 +7,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{FieldError, Problem};
+use crate::idempotency::{IdempotencyKey, KeyedRequest};
 use crate::order::{Order, OrderContent, OrderId, OrderKey, UserId, Version};
 use crate::page::{Cursor, Limit, List};
 use crate::store::Expected;
+
+/// Whose idempotency keys they are, as long as nobody has to sign in.
+const ANYBODY: &str = "";
 
 /// How large a body may be, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -33,42 +37,49 @@ pub fn order_key(request: &Request) -> Result<OrderKey, Problem> {
 /// Tags are compared strongly (RFC 9110, 13.1.1): a weak one matches nothing. A tag that no order can have matches
 /// nothing either.
 pub fn if_match(headers: &HeaderMap) -> Result<Expected, Problem> {
-    let mut lines = headers.get_all(IF_MATCH).iter().peekable();
-    if lines.peek().is_none() {
+    parse_if_match(headers).map_err(|error| Problem::InvalidRequest(vec![error]))
+}
+
+fn parse_if_match(headers: &HeaderMap) -> Result<Expected, FieldError> {
+    const ALLOWED: &str = r#"must be * or entity tags as the ETag header gives them, such as "3""#;
+    let Some(header) = headers.get(IF_MATCH) else { return Ok(Expected::Any) };
+    let header = header.to_str().unwrap_or_default().trim();
+    if header == "*" {
         return Ok(Expected::Any);
     }
     let mut versions = Vec::new();
-    for line in lines {
-        let line = line.to_str().unwrap_or_default().trim();
-        if line == "*" {
-            return Ok(Expected::Any);
-        }
-        let mut rest = Some(line);
-        while let Some(list) = rest {
-            let (tag, next) = split_entity_tag(list).ok_or_else(|| {
-                Problem::field("If-Match", r#"must be * or entity tags as the ETag header gives them, such as "3""#)
-            })?;
-            versions.extend(tag.parse().ok().filter(|version: &u64| version.to_string() == tag).map(Version::from));
-            rest = next;
-        }
+    let mut rest = Some(header);
+    while let Some(list) = rest {
+        let (tag, next) = split_entity_tag(list).ok_or_else(|| FieldError::new("If-Match", ALLOWED))?;
+        versions.extend(tag.parse().ok().filter(|version: &u64| version.to_string() == tag).map(Version::from));
+        rest = next;
     }
     if versions.len() > Expected::MAX {
-        return Err(Problem::field("If-Match", format!("must name at most {} versions", Expected::MAX)));
+        return Err(FieldError::new("If-Match", format!("must name at most {} versions", Expected::MAX)));
     }
     Ok(Expected::OneOf(versions))
 }
 
-/// The first entity tag of a list (RFC 9110, 8.8.3), with its `W/` if it is weak, and what follows its comma.
+/// The first entity tag of a list (RFC 9110, 8.8.3), with its `W/` if it is weak, and the list after it. Like any list
+/// in a header it may have empty elements (5.6.1.2).
 fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
-    let list = list.trim_start();
+    let list = list.trim_start_matches([' ', '\t', ',']);
     let opaque = list.strip_prefix("W/").unwrap_or(list).strip_prefix('"')?;
     let (opaque, rest) = opaque.split_once('"')?;
     let tag = if list.starts_with("W/") { list } else { opaque };
-    match rest.trim_start().strip_prefix(',') {
-        Some(next) => Some((tag, Some(next))),
-        None if rest.trim().is_empty() => Some((tag, None)),
-        None => None,
+    match rest.trim_matches([' ', '\t']) {
+        rest if rest.trim_matches([' ', '\t', ',']).is_empty() => Some((tag, None)),
+        rest => rest.starts_with(',').then_some((tag, Some(rest))),
     }
+}
+
+/// The request as its `Idempotency-Key` names it, if it has one.
+pub fn idempotency_key(request: &Request) -> Result<Option<KeyedRequest>, Problem> {
+    let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
+    let key = IdempotencyKey::try_from(key.as_bytes())
+        .map_err(|error| Problem::field("Idempotency-Key", error.to_string()))?;
+    let operation = format!("{} {}", request.method(), request.raw_http_path());
+    Ok(Some(KeyedRequest::new(ANYBODY, &key, &operation, request.body().as_ref())))
 }
 
 /// What `GET /orders` is asked for.
@@ -89,7 +100,9 @@ impl ListOrders {
         let user_id = query.parameter("user_id", |text| UserId::try_from(text.to_owned()));
         let limit = query.parameter("limit", str::parse);
         let list = user_id.map_or(List::All, List::Of);
-        let cursor = query.parameter("cursor", |text| Cursor::decode(text, &list));
+        // Which list a cursor must be of is not known when the user is not.
+        let user_is_known = !query.errors.iter().any(|error| error.field == "user_id");
+        let cursor = user_is_known.then(|| query.parameter("cursor", |text| Cursor::decode(text, &list))).flatten();
         if query.errors.is_empty() {
             Ok(Self { list, limit, cursor })
         } else {
@@ -119,38 +132,52 @@ impl Query<'_> {
 pub enum PutOrder {
     /// Make a new order of that user.
     Create(UserId, OrderContent),
-    /// Replace what is in that order.
-    Replace(OrderKey, OrderContent),
+    /// Replace what is in an order.
+    Replace(OrderKey, UpdateOrder),
 }
 
 impl PutOrder {
-    /// Parses the body: with an `id` it is about that order, without one about a new one.
+    /// Parses the request: with an `id` it is about that order, without one about a new one.
     pub fn parse(request: &Request) -> Result<Self, Problem> {
         let mut fields = Fields::parse(request)?;
         let id: Option<String> = fields.optional("id");
         let user_id = fields.required("user_id");
-        let content = fields.content();
-        let (user_id, content) = fields.finish(user_id.zip(content))?;
-        Ok(match id {
-            None => Self::Create(user_id, content),
+        let update = fields.update(request);
+        let (user_id, update) = fields.finish(user_id.zip(update))?;
+        match id {
+            // A new order has no version that a condition could name (RFC 9110, 13.1.1).
+            None if request.headers().contains_key(IF_MATCH) => Err(Problem::Stale),
+            None => Ok(Self::Create(user_id, update.content)),
             // Like an id in a path: what can't be an order's id is no order's id.
             Some(id) => {
-                Self::Replace(OrderKey { user_id, id: OrderId::try_from(id).map_err(|_| Problem::NotFound)? }, content)
+                let id = OrderId::try_from(id).map_err(|_| Problem::NotFound)?;
+                Ok(Self::Replace(OrderKey { user_id, id }, update))
             }
-        })
+        }
     }
 }
 
-/// Parses the body of `PUT /orders/{userId}/order/{id}`. It may name the user, but no other than the path does.
-pub fn update_order(request: &Request, key: &OrderKey) -> Result<OrderContent, Problem> {
-    let mut fields = Fields::parse(request)?;
-    if let Some(user_id) = fields.optional::<UserId>("user_id")
-        && user_id != key.user_id
-    {
-        fields.errors.push(FieldError::new("user_id", "must be the one in the path, or be left out"));
+/// What a change of an order is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UpdateOrder {
+    /// What is in the order from now on.
+    pub content: OrderContent,
+    /// Which versions of it may be changed.
+    pub expected: Expected,
+}
+
+impl UpdateOrder {
+    /// Parses the request. Its body may name the order's user, but no other one.
+    pub fn parse(request: &Request, key: &OrderKey) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(request)?;
+        if let Some(user_id) = fields.optional::<UserId>("user_id")
+            && user_id != key.user_id
+        {
+            fields.errors.push(FieldError::new("user_id", "must be the one in the path, or be left out"));
+        }
+        let update = fields.update(request);
+        fields.finish(update)
     }
-    let content = fields.content();
-    fields.finish(content)
 }
 
 /// The fields of a JSON body, taken out one by one. What is wrong with them gathers until the end.
@@ -187,10 +214,14 @@ impl Fields {
         self.object.get(name).is_some_and(|value| !value.is_null()).then(|| self.required(name))?
     }
 
-    fn content(&mut self) -> Option<OrderContent> {
+    fn update(&mut self, request: &Request) -> Option<UpdateOrder> {
         let restaurant_id = self.required("restaurant_id");
         let quantity = self.required("quantity");
-        restaurant_id.zip(quantity).map(|(restaurant_id, quantity)| OrderContent { restaurant_id, quantity })
+        let expected = parse_if_match(request.headers()).map_err(|error| self.errors.push(error)).ok();
+        Some(UpdateOrder {
+            content: OrderContent { restaurant_id: restaurant_id?, quantity: quantity? },
+            expected: expected?,
+        })
     }
 
     /// What was made of the fields, if all of them are good and none is left that an order does not have.
@@ -230,6 +261,7 @@ mod tests {
     fn if_match_names_versions() {
         assert_eq!(versions(r#""3""#), Some(vec![3]));
         assert_eq!(versions(r#" "3" ,"4""#), Some(vec![3, 4]));
+        assert_eq!(versions(r#","3",, "4" , "#), Some(vec![3, 4]));
         assert_eq!(if_match(&HeaderMap::new()).unwrap(), Expected::Any);
         assert_eq!(
             if_match(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static("*"))])).unwrap(),
@@ -248,7 +280,7 @@ mod tests {
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
         let too_many = vec![r#""1""#; 101].join(",");
-        for header in ["3", "", "\"3", "3\"", r#""3" "4""#, r#""3","#, r#"w/"3""#, &too_many] {
+        for header in ["3", "", "\"3", "3\"", r#""3" "4""#, ",", r#"w/"3""#, &too_many] {
             assert_eq!(versions(header), None, "{header}");
         }
     }

@@ -4,7 +4,7 @@ use lambda_http::Body;
 use lambda_http::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
 use lambda_http::http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Problem;
 use crate::order::{Order, OrderKey};
@@ -12,6 +12,39 @@ use crate::page::{Cursor, Limit, List, Page};
 
 /// What a function answers.
 pub type Response = lambda_http::Response<Body>;
+
+/// An answer in a form that can be saved, to be given again byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedAnswer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl From<&Response> for SavedAnswer {
+    fn from(response: &Response) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            status: response.status().as_u16(),
+            headers: response
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+                .collect(),
+            body: text(response.body()),
+        }
+    }
+}
+
+impl TryFrom<SavedAnswer> for Response {
+    type Error = Problem;
+
+    fn try_from(saved: SavedAnswer) -> Result<Self, Problem> {
+        let builder = lambda_http::Response::builder().status(saved.status);
+        let builder = saved.headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
+        builder.body(Body::Text(saved.body)).map_err(|error| Problem::Internal(error.into()))
+    }
+}
 
 /// Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -1,159 +1,14 @@
-//! The synchronous API as its clients reach it: over HTTP, through the deployed template.
-//!
-//! `make e2e` starts the stack. Each test works with users of its own, so they run side by side.
-
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+//! Every row of the API and every error, over HTTP.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use local::Stack;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-/// A client of the API.
-#[derive(Clone)]
-struct Api {
-    stack: Stack,
-    http: Client,
-}
+use crate::support::{Answer, Api, encode, path_of, published_path_of, send, text, user};
 
-/// What came back: status, headers and body.
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: reqwest::header::HeaderMap,
-    body: String,
-    url: reqwest::Url,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
-    }
-
-    #[track_caller]
-    fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{self:?}");
-        self
-    }
-
-    /// Asserts that it is a problem of that status, in full form, and returns the names of its bad fields.
-    #[track_caller]
-    fn problem(self, status: u16) -> Vec<String> {
-        let answer = self.is(status);
-        assert_eq!(answer.header("content-type"), "application/problem+json");
-        let body = answer.json();
-        assert_eq!(body["status"], status);
-        assert!(body["type"].as_str().unwrap().starts_with("urn:problem-type:order-api:"), "{body}");
-        for member in ["title", "detail", "request_id"] {
-            assert!(!body[member].as_str().unwrap().is_empty(), "{member} in {body}");
-        }
-        let errors = body["errors"].as_array().cloned().unwrap_or_default();
-        errors
-            .iter()
-            .map(|error| {
-                assert!(!error["message"].as_str().unwrap().is_empty(), "{body}");
-                error["field"].as_str().unwrap().to_owned()
-            })
-            .collect()
-    }
-}
-
-impl Api {
-    fn new() -> Self {
-        Self::of(Stack::from_environment().unwrap())
-    }
-
-    fn of(stack: Stack) -> Self {
-        Self { stack, http: Client::new() }
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.stack.api_url))
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        send(self.request(Method::GET, path)).await
-    }
-
-    async fn put(&self, path: &str, body: &Value) -> Answer {
-        send(self.request(Method::PUT, path).json(body)).await
-    }
-
-    async fn put_if(&self, path: &str, body: &Value, if_match: &str) -> Answer {
-        send(self.request(Method::PUT, path).json(body).header("If-Match", if_match)).await
-    }
-
-    async fn delete(&self, path: &str) -> Answer {
-        send(self.request(Method::DELETE, path)).await
-    }
-
-    async fn delete_if(&self, path: &str, if_match: &str) -> Answer {
-        send(self.request(Method::DELETE, path).header("If-Match", if_match)).await
-    }
-
-    /// A new order of that user.
-    async fn order(&self, user: &str) -> Value {
-        self.put("/orders", &json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3}))
-            .await
-            .is(201)
-            .json()
-    }
-
-    /// What no request can do in this part of the system: an order that has moved on.
-    async fn finish(&self, order: &Value) {
-        let dynamodb = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config().await);
-        dynamodb
-            .update_item()
-            .table_name(&self.stack.orders_table)
-            .key("user_id", AttributeValue::S(text(&order["user_id"])))
-            .key("id", AttributeValue::S(text(&order["id"])))
-            .update_expression("SET order_status = :done")
-            .expression_attribute_values(":done", AttributeValue::S("SUCCESS".into()))
-            .send()
-            .await
-            .unwrap();
-    }
-}
-
-async fn send(request: RequestBuilder) -> Answer {
-    let response: Response = request.send().await.unwrap();
-    let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
-    Answer { status, headers, url, body: response.text().await.unwrap() }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap().to_owned()
-}
-
-/// A user that no other test has.
-fn user(name: &str) -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!("{name} {}", NUMBER.fetch_add(1, Ordering::Relaxed))
-}
-
-fn encode(segment: &str) -> String {
-    let mut url = reqwest::Url::parse("http://localhost").unwrap();
-    url.path_segments_mut().unwrap().push(segment);
-    url.path()[1..].to_owned()
-}
-
-fn path_of(order: &Value) -> String {
-    format!("/orders/{}/order/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
-}
-
-/// The path that the published examples delete by.
-fn published_path_of(order: &Value) -> String {
-    format!("/order/{}/id/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
-}
-
+/// An id that no order has.
 const NO_ID: &str = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
 
 #[tokio::test]
@@ -173,6 +28,7 @@ async fn the_published_examples_work_as_they_stand() {
     let created_at = order["created_at"].as_str().unwrap();
     assert!(created_at.len() == "2023-01-02T22:06:33.637839308Z".len() && created_at.ends_with('Z'), "{created_at}");
 
+    assert!(api.get("/orders").await.is(200).json().is_array());
     let listed = api.get("/orders?limit=1000").await.is(200).json();
     assert!(listed.as_array().unwrap().contains(&order), "{listed}");
 
@@ -235,6 +91,10 @@ async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
     assert_eq!(api.put("/orders", &body).await.problem(400), ["id"]);
     body["id"] = Value::Null;
     api.put("/orders", &body).await.is(201);
+    // A new order has no version that a condition could name.
+    for condition in ["*", r#""1""#] {
+        api.put_if("/orders", &body, condition).await.problem(412);
+    }
 }
 
 #[tokio::test]
@@ -279,9 +139,9 @@ async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
     assert_eq!(api.get(&format!("/orders?user_id={name}")).await.is(200).json(), json!([]));
 
     let order = api.order(&name).await;
-    let mut fields = api.put(&path_of(&order), &json!({"quantity": "x", "extra": true})).await.problem(400);
+    let mut fields = api.put_if(&path_of(&order), &json!({"quantity": "x", "extra": true}), "1").await.problem(400);
     fields.sort();
-    assert_eq!(fields, ["extra", "quantity", "restaurant_id"]);
+    assert_eq!(fields, ["If-Match", "extra", "quantity", "restaurant_id"]);
     assert_eq!(api.get(&path_of(&order)).await.is(200).json(), order);
 }
 
@@ -458,7 +318,7 @@ async fn concurrent_changes_lose_nothing() {
 }
 
 /// The URL of the next page, if there is one: `Link` is a reference relative to the URL that was asked for.
-fn next_page(page: &Answer) -> Option<reqwest::Url> {
+fn next_page(page: &Answer) -> Option<Url> {
     let link = page.headers.get("link")?.to_str().unwrap();
     let reference = link.strip_prefix('<').unwrap().strip_suffix(r#">; rel="next""#).unwrap();
     assert!(reference.starts_with("?cursor="), "{link}");
@@ -532,7 +392,8 @@ async fn every_bad_parameter_of_a_list_is_named_at_once() {
     }
     assert_eq!(api.get("/orders?limit=1&limit=2").await.problem(400), ["limit"]);
     assert_eq!(api.get("/orders?cursor=nonsense").await.problem(400), ["cursor"]);
-    assert_eq!(api.get("/orders?user_id=a%2Fb&limit=0&cursor=x").await.problem(400), ["user_id", "limit", "cursor"]);
+    assert_eq!(api.get("/orders?limit=0&cursor=x").await.problem(400), ["limit", "cursor"]);
+    assert_eq!(api.get("/orders?user_id=a%2Fb&limit=0").await.problem(400), ["user_id", "limit"]);
 
     let name = user("Ann");
     for _ in 0..2 {

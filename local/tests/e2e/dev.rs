@@ -1,7 +1,5 @@
 //! What a developer sees of `make dev`, once the tools and the builds are there.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
-
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
@@ -42,6 +40,19 @@ async fn paste(line: &str) -> Value {
     serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {ran:?}"))
 }
 
+/// The README's lines on using the API, pasted into a shell as they stand.
+async fn paste_readme(port: u16) -> String {
+    let readme = std::fs::read_to_string("../README.md").unwrap();
+    let (_, section) = readme.split_once("## Using the API").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let blocks: Vec<_> = section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", &blocks.concat()]).current_dir("..").env("PORT", port.to_string());
+    let ran = bash.output().await.unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
 async fn stop(child: &mut Child, signal: Signal) {
     kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
     let status = timeout(Duration::from_secs(30), child.wait()).await.expect("it does not stop").unwrap();
@@ -69,6 +80,10 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
     assert_eq!(paste(&create).await["order_status"], "PENDING");
     line_with(&mut lines, "get-orders   200 GET /orders").await;
 
+    let shown = paste_readme(port).await;
+    let statuses: Vec<_> = shown.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["201", "200", "200", "200", "200", "204", "201", "201"], "{shown}");
+
     let emulator = format!("emulator-{port}/");
     assert!(!processes_with(&emulator).is_empty(), "the functions run");
     stop(&mut child, Signal::SIGINT).await;
@@ -82,6 +97,7 @@ async fn it_stops_clean_in_the_middle_of_its_start_too() {
     let mut child = dev(port).spawn().unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     stop(&mut child, Signal::SIGTERM).await;
+    assert_eq!(processes_with(&format!("emulator-{port}/")), [""; 0]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
 }
 

@@ -1,0 +1,163 @@
+//! `Idempotency-Key` on creation.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::deploy;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{Answer, Api, encode, path_of, send, user};
+
+fn order_of(user: &str) -> Value {
+    json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3})
+}
+
+async fn create(api: &Api, key: &str, body: &Value) -> Answer {
+    send(api.request(Method::PUT, "/orders").header("Idempotency-Key", key).json(body)).await
+}
+
+async fn orders_of(api: &Api, user: &str) -> Vec<Value> {
+    let list = api.get(&format!("/orders?limit=1000&user_id={}", encode(user))).await.is(200);
+    list.json().as_array().unwrap().clone()
+}
+
+/// What a client sees of an answer.
+fn seen(answer: &Answer) -> (u16, String, String, String) {
+    (answer.status.as_u16(), answer.header("location").into(), answer.header("etag").into(), answer.body.clone())
+}
+
+#[tokio::test]
+async fn a_repeated_creation_gives_the_first_answer_byte_for_byte() {
+    let api = Api::new();
+    let user = user("Ann");
+    let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
+    let first = create(&api, &key, &body).await.is(201);
+    let order = first.json();
+    assert_eq!(seen(&create(&api, &key, &body).await), seen(&first));
+
+    api.put(&path_of(&order), &json!({"restaurant_id": "Other", "quantity": 7})).await.is(200);
+    assert_eq!(seen(&create(&api, &key, &body).await), seen(&first));
+    api.delete(&path_of(&order)).await.is(204);
+    assert_eq!(seen(&create(&api, &key, &body).await), seen(&first));
+    assert!(orders_of(&api, &user).await.is_empty(), "no repeat has made an order");
+}
+
+#[tokio::test]
+async fn a_tampered_body_with_a_used_key_is_422_and_makes_nothing() {
+    let api = Api::new();
+    let user = user("Ann");
+    let key = format!("{user}:1").replace(' ', "_");
+    create(&api, &key, &order_of(&user)).await.is(201);
+    let mut tampered = order_of(&user);
+    tampered["quantity"] = json!(4);
+    create(&api, &key, &tampered).await.problem(422);
+    assert_eq!(orders_of(&api, &user).await.len(), 1);
+}
+
+#[tokio::test]
+async fn fifty_creations_with_one_key_at_once_make_one_order() {
+    let api = Api::new();
+    let user = user("Ann");
+    let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
+    let mut clients = JoinSet::new();
+    for _ in 0..50 {
+        let (api, key, body) = (api.clone(), key.clone(), body.clone());
+        clients.spawn(async move { seen(&create(&api, &key, &body).await.is(201)) });
+    }
+    let answers: HashSet<_> = clients.join_all().await.into_iter().collect();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(orders_of(&api, &user).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_expired_key_is_a_new_one() {
+    let api = Api::new();
+    let user = user("Ann");
+    let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
+    let first = create(&api, &key, &body).await.is(201);
+
+    // A day goes by for this record: it is found by the answer that it keeps.
+    let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
+    let table = &api.stack.idempotency_table;
+    let records = dynamodb.scan().table_name(table).send().await.unwrap().items.unwrap_or_default();
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    let record = records.into_iter().find(|record| format!("{record:?}").contains(&id)).unwrap();
+    dynamodb
+        .update_item()
+        .table_name(table)
+        .key("id", record["id"].clone())
+        .update_expression("SET expires_at = expires_at - :day")
+        .expression_attribute_values(":day", AttributeValue::N("86400".into()))
+        .send()
+        .await
+        .unwrap();
+
+    let second = create(&api, &key, &body).await.is(201);
+    assert_ne!(second.body, first.body);
+    assert_eq!(orders_of(&api, &user).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_is_1_to_255_visible_ascii_characters() {
+    let api = Api::new();
+    let user = user("Ann");
+    for bad in ["", "a b", "k".repeat(256).as_str()] {
+        assert_eq!(create(&api, bad, &order_of(&user)).await.problem(400), ["Idempotency-Key"], "{bad}");
+    }
+    assert!(orders_of(&api, &user).await.is_empty());
+    let longest = format!("{:k>255}", user.replace(' ', "_"));
+    create(&api, &longest, &order_of(&user)).await.is(201);
+}
+
+#[tokio::test]
+async fn a_function_killed_in_its_work_leaves_nothing_half_done() {
+    let endpoint = Api::new().stack.endpoint;
+    let api = Api::of(deploy(&endpoint, "order-api-killed").await.unwrap());
+    let user = user("Victim");
+    let body = order_of(&user);
+    let key = |n: usize| format!("{user}:{n}").replace(' ', "_");
+
+    // Again and again every process of the stack's functions is killed, while clients create.
+    let stack = api.stack.name.clone();
+    let killer = tokio::spawn(async move {
+        for pause in [15, 40, 70, 25, 90, 55] {
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            for pid in functions_of(&stack) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        }
+    });
+    let mut clients = JoinSet::new();
+    for n in 0..20 {
+        let (api, key, body) = (api.clone(), key(n), body.clone());
+        clients.spawn(async move { (n, create(&api, &key, &body).await) });
+    }
+    let answers = clients.join_all().await;
+    killer.await.unwrap();
+    assert!(answers.iter().any(|(_, answer)| answer.status != 201), "nobody was killed at work");
+
+    // Whoever got no order asks again, and whoever got one is given the same.
+    for (n, before) in answers {
+        let after = create(&api, &key(n), &body).await.is(201);
+        if before.status == 201 {
+            assert_eq!(seen(&before), seen(&after));
+        }
+    }
+    assert_eq!(orders_of(&api, &user).await.len(), 20);
+}
+
+/// The processes that run that stack's functions.
+fn functions_of(stack: &str) -> Vec<Pid> {
+    let name = format!("AWS_LAMBDA_FUNCTION_NAME={stack}-");
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let environment = std::fs::read(entry.path().join("environ")).ok()?;
+        let found = String::from_utf8_lossy(&environment).contains(&name);
+        found.then(|| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))?
+    });
+    processes.collect()
+}
