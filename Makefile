@@ -7,6 +7,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PORT ?= 4566
+WATCH_PORT ?= 9000
+START_API_PORT ?= 3000
 ENV ?= dev
 # Lambda's provided.al2 has glibc 2.26.
 RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
@@ -30,6 +32,22 @@ help: ## Lists the verbs
 dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
 	@cargo build --locked --workspace --bin local
 	@exec target/debug/local dev --port $(PORT)
+
+.PHONY: watch
+watch: tools host-build ## Serves the API from the sources and recompiles what is edited (WATCH_PORT=9000)
+	@cargo build --locked --workspace --bin local
+	@exec target/debug/local watch --port $(WATCH_PORT)
+
+.PHONY: start-api
+start-api: docker tools host-build ## Serves the API by sam local start-api; needs Docker (START_API_PORT=3000)
+	cargo lambda build --locked --features local --target $(shell uname -m)-unknown-linux-gnu.2.26 \
+	  --lambda-dir target/start-api/target/lambda --output-format zip
+	@cargo build --locked --workspace --bin local
+	@exec target/debug/local start-api --port $(START_API_PORT)
+
+.PHONY: docker
+docker:
+	@docker info >/dev/null 2>&1 || { echo 'error: no Docker engine answers here; make start-api needs one' >&2; exit 1; }
 
 .PHONY: url
 url: ## Prints where the system that `make dev` runs serves its API

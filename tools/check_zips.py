@@ -1,7 +1,8 @@
 """Checks that the zips which a template deploys run where it deploys them.
 
-For each function: the zip is there, it holds a `bootstrap`, that is an ELF file for the template's architecture, and
-it asks for no younger glibc than the runtime has. Neither `sam validate` nor `sam deploy` notices any of this.
+For each function: the zip is there, it holds a `bootstrap`, that is an ELF file for the template's architecture, it
+asks for no younger glibc than the runtime has, and it is built without the cargo feature `local`. Neither
+`sam validate` nor `sam deploy` notices any of this.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from samtranslator.yaml_helper import yaml_parse
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
+# A name that serde keeps in every binary which understands HTTP API (v2) events: those of the feature `local`.
+LOCAL_ONLY = b"ApiGatewayV2httpRequest"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2 and 2023
 GLIBC = {"provided.al2": (2, 26), "provided.al2023": (2, 34)}
 
@@ -42,19 +45,25 @@ def problem(path: Path, architecture: str, runtime: str) -> str | None:
     """What keeps that zip from running there, if anything does."""
     try:
         with zipfile.ZipFile(path) as archive:
-            elf = ELFFile(io.BytesIO(archive.read("bootstrap")))
+            bootstrap = archive.read("bootstrap")
+        elf = ELFFile(io.BytesIO(bootstrap))
     except FileNotFoundError:
         return "is missing: run `make release-build`"
     except KeyError:
         return "holds no bootstrap"
     except (zipfile.BadZipFile, ELFError) as error:
         return f"is no zip of an ELF bootstrap: {error}"
-    if elf["e_machine"] != MACHINES[architecture]:
-        return f"is built for {elf['e_machine']}, and the template's architecture is {architecture}"
     needed = needed_glibc(elf)
-    if needed > GLIBC[runtime]:
-        return f"needs glibc {'.'.join(map(str, needed))}, and {runtime} has {'.'.join(map(str, GLIBC[runtime]))}"
-    return None
+    problems = {
+        f"is built for {elf['e_machine']}, and the template's architecture is {architecture}": (
+            elf["e_machine"] != MACHINES[architecture]
+        ),
+        "is built with the cargo feature local, which is for development": LOCAL_ONLY in bootstrap,
+        f"needs glibc {'.'.join(map(str, needed))}, and {runtime} has {'.'.join(map(str, GLIBC[runtime]))}": (
+            needed > GLIBC[runtime]
+        ),
+    }
+    return next((what for what, so in problems.items() if so), None)
 
 
 def check(template_path: Path, overrides: list[str]) -> list[str]:

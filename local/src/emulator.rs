@@ -1,32 +1,39 @@
 //! The emulator as a child process.
 
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use anyhow::{Context, bail, ensure};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
+use crate::group::Group;
 use crate::{command_for, root, staging};
 
-/// How long a start or a stop may take.
+/// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// From where the emulator can be reached.
+#[derive(Debug, Clone, Copy)]
+pub enum Reach {
+    /// From this machine's own processes.
+    Processes,
+    /// From its containers too, and so from its network: `sam local` needs it.
+    Containers,
+}
 
 /// A running MiniStack. It ends with this value, and the functions that it runs end with it.
 #[derive(Debug)]
 pub struct Emulator {
-    child: Child,
+    group: Group,
     port: u16,
     scratch: PathBuf,
 }
 
 impl Emulator {
     /// Starts an empty emulator on that port, or on a free one, and waits until it answers.
-    pub async fn start(port: Option<u16>) -> anyhow::Result<Self> {
+    pub async fn start(port: Option<u16>, reach: Reach) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
         let scratch = staging().join(format!("emulator-{port}"));
@@ -34,21 +41,19 @@ impl Emulator {
         let log = fs::File::create(scratch.join("emulator.log"))?;
 
         let ministack = root().join(".tools/emulator/bin/ministack");
-        let child = command_for(&endpoint, &ministack)
+        let mut command = command_for(&endpoint, &ministack);
+        command
             .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1")
+            .env("BIND_HOST", if matches!(reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
             .env("LOG_LEVEL", "ERROR")
             .env("STATE_DIR", scratch.join("state"))
             .env("TMPDIR", &scratch)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            // A group of its own: Ctrl-C reaches us alone, and the functions are ended with the emulator.
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("{} does not start: run `make tools`", ministack.display()))?;
+            .stderr(log);
+        let group = Group::spawn(command).context("the emulator does not start: run `make tools`")?;
 
-        let mut emulator = Self { child, port, scratch };
+        let mut emulator = Self { group, port, scratch };
         emulator.wait_until_ready().await?;
         Ok(emulator)
     }
@@ -63,7 +68,7 @@ impl Emulator {
         let health = format!("{}/_ministack/health", self.endpoint());
         let deadline = Instant::now() + PATIENCE;
         while reqwest::get(&health).await.is_err() {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.group.ended()? {
                 let log = fs::read_to_string(self.scratch.join("emulator.log"))?;
                 bail!("the emulator ended at its start ({status}):\n{log}");
             }
@@ -72,22 +77,11 @@ impl Emulator {
         }
         Ok(())
     }
-
-    fn signal(&self, signal: Signal) {
-        // It fails when the group is gone already, which is what it is for.
-        let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), signal);
-    }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        self.signal(Signal::SIGTERM);
-        let deadline = Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(20));
-        }
-        self.signal(Signal::SIGKILL);
-        let _ = self.child.wait();
+        self.group.stop();
         let _ = fs::remove_dir_all(&self.scratch);
     }
 }

@@ -5,7 +5,10 @@
 
 mod deploy;
 mod emulator;
+mod group;
 pub mod logs;
+pub mod samples;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +17,8 @@ use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 pub use deploy::deploy;
-pub use emulator::Emulator;
+pub use emulator::{Emulator, Reach};
+pub use serve::Server;
 
 /// The region that the emulator plays. It is the one of `samconfig.toml`'s `local`.
 pub const REGION: &str = "eu-west-1";
@@ -88,20 +92,26 @@ pub fn staging() -> PathBuf {
     root().join("target/local")
 }
 
-/// A command that sees the emulator at `endpoint` and nothing of the user's AWS account.
+/// What a process must know to see the emulator at `endpoint` and nothing of the user's AWS account.
+fn aws_environment(endpoint: &str) -> [(&'static str, &str); 8] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("NO_PROXY", "localhost,127.0.0.1"),
+    ]
+}
+
+/// A command in that environment.
 fn command_for(endpoint: &str, program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
-    command
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_ACCESS_KEY_ID", "local")
-        .env("AWS_SECRET_ACCESS_KEY", "local")
-        .env("AWS_REGION", REGION)
-        .env("AWS_DEFAULT_REGION", REGION)
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env("NO_PROXY", "localhost,127.0.0.1");
+    command.envs(aws_environment(endpoint));
     command
 }

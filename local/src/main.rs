@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
-use local::{Emulator, STACK, Stack, deploy, logs};
-use serde_json::json;
+use local::{Emulator, Reach, STACK, Server, deploy, logs, samples};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,6 +26,18 @@ enum Verb {
         #[arg(long, default_value_t = 4566)]
         port: u16,
     },
+    /// Serves the API by `cargo lambda watch`, which recompiles what is edited, on a fresh table with sample orders
+    Watch {
+        /// Port of the API
+        #[arg(long, default_value_t = 9000)]
+        port: u16,
+    },
+    /// Serves the API by `sam local start-api`, in containers, on a fresh table with sample orders
+    StartApi {
+        /// Port of the API
+        #[arg(long, default_value_t = 3000)]
+        port: u16,
+    },
     /// Runs a command beside a fresh system on a free port, described by its environment
     Run {
         /// The command and its arguments
@@ -40,6 +51,8 @@ async fn main() -> ExitCode {
     let work = async {
         match Arguments::parse().verb {
             Verb::Dev { port } => dev(port).await,
+            Verb::Watch { port } => watch(port).await,
+            Verb::StartApi { port } => start_api(port).await,
             Verb::Run { command } => run(&command).await,
         }
     };
@@ -69,9 +82,9 @@ async fn interrupted() {
 }
 
 async fn dev(port: u16) -> anyhow::Result<ExitCode> {
-    let emulator = step("Starting the emulator", Emulator::start(Some(port))).await?;
+    let emulator = step("Starting the emulator", Emulator::start(Some(port), Reach::Processes)).await?;
     let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
-    step("Saving sample orders", save_samples(&stack)).await?;
+    step("Saving sample orders", samples::save(&stack)).await?;
 
     let _url = UrlFile::write(port, &stack.api_url)?;
 
@@ -97,8 +110,36 @@ What the functions log:
     Ok(ExitCode::SUCCESS)
 }
 
+async fn watch(port: u16) -> anyhow::Result<ExitCode> {
+    let emulator = step("Starting the emulator", Emulator::start(None, Reach::Processes)).await?;
+    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
+    step("Saving sample orders", samples::save(&stack)).await?;
+    let mut server = Server::watch(&stack, port)?;
+    println!(
+        r"
+The API is served from the sources. Ctrl-C stops it; nothing is kept. The first request to a function compiles it.
+
+  curl -s 'http://localhost:{port}/orders?limit=3'
+
+  .tools/aws/bin/cargo-lambda lambda invoke get-orders --invoke-port {port} --data-file events/get-orders.json
+"
+    );
+    server.wait().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start_api(port: u16) -> anyhow::Result<ExitCode> {
+    let emulator = step("Starting the emulator", Emulator::start(None, Reach::Containers)).await?;
+    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
+    step("Saving sample orders", samples::save(&stack)).await?;
+    let mut server = Server::start_api(&stack, port)?;
+    println!("\nTry: curl -s 'http://localhost:{port}/orders?limit=3'\n");
+    server.wait().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
-    let emulator = step("Starting the emulator", Emulator::start(None)).await?;
+    let emulator = step("Starting the emulator", Emulator::start(None, Reach::Processes)).await?;
     let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
     let status = Command::new(&command[0])
         .args(&command[1..])
@@ -136,19 +177,4 @@ async fn step<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) -> a
     let done = work.await.inspect_err(|_| println!())?;
     println!("{:.1} s", started.elapsed().as_secs_f64());
     Ok(done)
-}
-
-async fn save_samples(stack: &Stack) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
-    for (user, restaurant, quantity) in [
-        ("Burger_1", "Restaurant 1", 1),
-        ("Burger_1", "Restaurant 2", 2),
-        ("Burger_2", "Restaurant 3", 3),
-        ("Café 東京", "Sushi ya", 12),
-    ] {
-        let order = json!({"user_id": user, "restaurant_id": restaurant, "quantity": quantity});
-        let response = client.put(format!("{}/orders", stack.api_url)).json(&order).send().await?;
-        ensure!(response.status().is_success(), "saving a sample order: {}", response.text().await?);
-    }
-    Ok(())
 }

@@ -14,12 +14,12 @@ from check_zips import check, problem
 def bootstrap(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("elf")
     source = folder / "main.c"
-    source.write_text("int main(void) { return 0; }\n")
 
-    def build(target: str) -> Path:
-        path = folder / f"{target}.zip"
+    def build(target: str, contents: str = "") -> Path:
+        path = folder / f"{target}{contents}.zip"
         if not path.exists():
             binary = folder / target
+            source.write_text(f'const char *volatile text = "{contents}";\nint main(void) {{ return text == 0; }}\n')
             subprocess.run(
                 [sys.executable, "-m", "ziglang", "cc", "-target", target, "-o", str(binary), str(source)], check=True
             )
@@ -38,6 +38,11 @@ def test_a_zip_that_fits_is_fine(bootstrap) -> None:
 def test_too_young_a_glibc_is_told(bootstrap) -> None:
     told = problem(bootstrap("aarch64-linux-gnu.2.34"), "arm64", "provided.al2")
     assert told == "needs glibc 2.34, and provided.al2 has 2.26"
+
+
+def test_a_build_for_development_is_told(bootstrap) -> None:
+    told = problem(bootstrap("aarch64-linux-gnu.2.26", "ApiGatewayV2httpRequestContext"), "arm64", "provided.al2")
+    assert told == "is built with the cargo feature local, which is for development"
 
 
 def test_another_architecture_is_told(bootstrap) -> None:

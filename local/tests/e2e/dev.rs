@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 fn dev(port: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command.args(["dev", "--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.args(["dev", "--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -53,10 +53,41 @@ async fn paste_readme(port: u16) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
-async fn stop(child: &mut Child, signal: Signal) {
-    kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
-    let status = timeout(Duration::from_secs(30), child.wait()).await.expect("it does not stop").unwrap();
-    assert!(status.success(), "{status}");
+/// The local stack's command while it runs. It is ended kindly however a test ends: killed, it would leave behind what
+/// it has started.
+pub struct Running(Child);
+
+impl Running {
+    pub fn spawn(mut command: Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    /// What it prints.
+    pub fn lines(&mut self) -> Lines<BufReader<ChildStdout>> {
+        BufReader::new(self.0.stdout.take().unwrap()).lines()
+    }
+
+    /// Sends that signal, which is to end it well.
+    pub async fn stop(mut self, signal: Signal) {
+        self.signal(signal);
+        let status = timeout(Duration::from_secs(30), self.0.wait()).await.expect("it does not stop").unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(id) = self.0.id() {
+            kill(Pid::from_raw(id.cast_signed()), signal).unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        while matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 /// The processes that run with that in their command line.
@@ -71,8 +102,8 @@ fn processes_with(what: &str) -> Vec<String> {
 #[tokio::test]
 async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() {
     let port = free_port();
-    let mut child = dev(port).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut running = Running::spawn(dev(port));
+    let mut lines = running.lines();
 
     let list = line_with(&mut lines, "curl").await;
     let create = line_with(&mut lines, "curl").await;
@@ -86,7 +117,7 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
 
     let emulator = format!("emulator-{port}/");
     assert!(!processes_with(&emulator).is_empty(), "the functions run");
-    stop(&mut child, Signal::SIGINT).await;
+    running.stop(Signal::SIGINT).await;
     assert_eq!(processes_with(&emulator), [""; 0]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
 }
@@ -94,9 +125,9 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
 #[tokio::test]
 async fn it_stops_clean_in_the_middle_of_its_start_too() {
     let port = free_port();
-    let mut child = dev(port).spawn().unwrap();
+    let running = Running::spawn(dev(port));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    stop(&mut child, Signal::SIGTERM).await;
+    running.stop(Signal::SIGTERM).await;
     assert_eq!(processes_with(&format!("emulator-{port}/")), [""; 0]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
 }

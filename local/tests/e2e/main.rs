@@ -6,6 +6,8 @@
 
 mod api;
 mod dev;
+mod events;
 mod faults;
 mod idempotency;
 mod support;
+mod watch;

@@ -65,6 +65,10 @@ fn origin(request: &Request) -> (String, String) {
             context.request_id.clone().unwrap_or_default(),
             format!("{} {}", request.method(), context.resource_path.as_deref().unwrap_or_default()),
         ),
+        #[cfg(feature = "local")]
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            (context.request_id.clone().unwrap_or_default(), format!("{} {}", request.method(), request.uri().path()))
+        }
         _ => (String::new(), format!("{} {}", request.method(), request.uri().path())),
     }
 }

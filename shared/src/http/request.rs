@@ -26,10 +26,25 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub fn order_key(request: &Request) -> Result<OrderKey, Problem> {
     let path = request.path_parameters_ref();
     let segment = |name| path.and_then(|path| path.first(name)).map(str::to_owned).ok_or(Problem::NotFound);
+    #[cfg(feature = "local")]
+    let segment = |name| decode_if_local(request, segment(name)?);
     Ok(OrderKey {
         user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
         id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
     })
+}
+
+/// `cargo lambda watch` does not decode what API Gateway does.
+#[cfg(feature = "local")]
+fn decode_if_local(request: &Request, segment: String) -> Result<String, Problem> {
+    use lambda_http::request::RequestContext::ApiGatewayV2;
+    match request.request_context_ref() {
+        Some(ApiGatewayV2(_)) => {
+            let decoded = percent_encoding::percent_decode_str(&segment).decode_utf8();
+            decoded.map(String::from).map_err(|_| Problem::NotFound)
+        }
+        _ => Ok(segment),
+    }
 }
 
 /// Which versions `If-Match` names; without that header, any.

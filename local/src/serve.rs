@@ -1,0 +1,69 @@
+//! The API from the functions as they are built for development, against the local stack's tables: by
+//! `cargo lambda watch` and by `sam local start-api`.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use crate::group::Group;
+use crate::{Stack, aws_environment, command_for, root, staging};
+
+/// A running development server.
+#[derive(Debug)]
+pub struct Server(Group);
+
+impl Server {
+    /// Starts `cargo lambda watch`: every route of the API on that port, recompiled when it is edited. The routes stand
+    /// in the workspace's `Cargo.toml`.
+    pub fn watch(stack: &Stack, port: u16) -> anyhow::Result<Self> {
+        let variables = aws_environment(&stack.endpoint).into_iter().chain(tables(stack));
+        let lines: Vec<_> = variables.map(|(name, value)| format!("{name}={value}")).collect();
+        let file = staging().join(format!("watch-{port}.env"));
+        fs::write(&file, lines.join("\n"))?;
+
+        let mut command = Command::new(root().join(".tools/aws/bin/cargo-lambda"));
+        command.args(["lambda", "watch", "--invoke-port", &port.to_string(), "--env-file"]).arg(file);
+        command.current_dir(root());
+        Ok(Self(Group::spawn(command).context("cargo-lambda does not start: run `make tools`")?))
+    }
+
+    /// Starts `sam local start-api` on that port: the template's routes, each function in a container of Lambda's
+    /// image. It expects the functions' builds for that image in `target/start-api/`, and the emulator to listen on
+    /// all of this machine's addresses.
+    pub fn start_api(stack: &Stack, port: u16) -> anyhow::Result<Self> {
+        let folder = root().join("target/start-api");
+        fs::copy(root().join("template.yaml"), folder.join("template.yaml"))?;
+        let emulator = stack.endpoint.replace("localhost", "host.docker.internal");
+        let variables = tables(stack).into_iter().chain([("AWS_ENDPOINT_URL_DYNAMODB", &*emulator)]);
+        let variables = json!({ "Parameters": variables.collect::<std::collections::BTreeMap<_, _>>() });
+        fs::write(folder.join("variables.json"), variables.to_string())?;
+
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        let mut command = command_for(&stack.endpoint, &root().join(".tools/aws/bin/sam"));
+        command
+            .args(["local", "start-api", "--port", &port.to_string(), "--env-vars", "variables.json"])
+            .args(["--parameter-overrides", &format!("Environment=dev Architecture={architecture}")])
+            .args(["--add-host", "host.docker.internal:host-gateway", "--warm-containers", "LAZY"])
+            .env("SAM_CLI_TELEMETRY", "0")
+            .current_dir(folder);
+        Ok(Self(Group::spawn(command).context("sam does not start: run `make tools`")?))
+    }
+
+    /// Waits for its end, which is a failure.
+    pub async fn wait(&mut self) -> anyhow::Result<()> {
+        loop {
+            if let Some(status) = self.0.ended()? {
+                bail!("the server ended ({status})");
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// The variables by which a function finds its tables.
+fn tables(stack: &Stack) -> [(&'static str, &str); 2] {
+    [("ORDERS_TABLE", &stack.orders_table), ("IDEMPOTENCY_TABLE", &stack.idempotency_table)]
+}

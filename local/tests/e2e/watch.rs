@@ -1,0 +1,55 @@
+//! `make watch`: the API from the sources, by `cargo lambda watch`.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use local::Stack;
+use nix::sys::signal::Signal;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::dev::{Running, free_port};
+use crate::support::{Api, encode, path_of};
+
+#[tokio::test]
+async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
+    let port = free_port();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(["watch", "--port", &port.to_string()]).stdout(Stdio::piped());
+    let mut watch = Running::spawn(command);
+    let mut lines = watch.lines();
+    while !lines.next_line().await.unwrap().expect("it ended").contains("cargo-lambda lambda invoke") {}
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+
+    // Compiling takes its time.
+    let http = Client::builder().timeout(Duration::from_mins(10)).build().unwrap();
+    let stack = Stack { api_url: format!("http://localhost:{port}"), ..Stack::from_environment().unwrap() };
+    let api = Api { stack, http };
+    while api.request(Method::GET, "/orders").send().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
+    assert_eq!(api.get("/orders?limit=1").await.is(200).json().as_array().unwrap().len(), 1);
+    let order = api.order("Zoë 寿司").await;
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), order);
+    assert_eq!(api.get(&format!("/orders?user_id={}", encode("Zoë 寿司"))).await.is(200).json(), json!([order]));
+    api.put_if(&path_of(&order), &json!({"quantity": 7, "restaurant_id": "R"}), r#""1""#).await.is(200);
+    assert_eq!(api.put("/orders", &json!({"quantity": 0})).await.problem(400).len(), 3);
+    api.delete(&path_of(&order)).await.is(204);
+    api.get(&path_of(&order)).await.problem(404);
+
+    for (function, status) in
+        [("get-orders", 200), ("get-order", 200), ("put-order", 201), ("update-order", 200), ("delete-order", 204)]
+    {
+        let invoked = Command::new("../.tools/aws/bin/cargo-lambda")
+            .args(["lambda", "invoke", function, "--invoke-port", &port.to_string(), "--data-file"])
+            .arg(format!("../events/{function}.json"))
+            .output()
+            .await
+            .unwrap();
+        let answer: Value = serde_json::from_slice(&invoked.stdout).unwrap_or_else(|_| panic!("{invoked:?}"));
+        assert_eq!(answer["statusCode"], status, "{function}: {answer}");
+    }
+    watch.stop(Signal::SIGINT).await;
+}

@@ -1,0 +1,46 @@
+"""What the release build of the functions is made of."""
+
+import re
+import subprocess
+from pathlib import Path
+
+
+def features(root: Path, *arguments: str) -> set[str]:
+    """The features, as `crate/feature`, with which cargo builds what it builds by default: the functions."""
+    tree = subprocess.run(
+        [
+            "cargo",
+            "tree",
+            "--locked",
+            "--edges",
+            "features,normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}|{f}",
+            *arguments,
+        ],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    listed = re.findall(r"^(\S+) v[^|]*\|(\S+)", tree, re.MULTILINE)
+    return {f"{crate}/{feature}" for crate, names in listed for feature in names.split(",")}
+
+
+def test_tools_and_tests_add_no_features_to_the_functions(root: Path) -> None:
+    functions = features(root)
+    assert "lambda_http/apigw_rest" in functions
+    alone = [features(root, "--package", path.parent.name) for path in root.glob("functions/*/Cargo.toml")]
+    assert functions == set().union(*alone)
+    for crate, feature in [("shared", "local"), ("lambda_http", "apigw_http"), ("tokio", "full"), ("tokio", "process")]:
+        assert f"{crate}/{feature}" not in functions
+
+
+def test_the_feature_local_would_be_seen(root: Path) -> None:
+    assert "lambda_http/apigw_http" in features(root, "--package", "get-order", "--features", "local")
+
+
+def test_the_whole_workspace_would_add_some(root: Path) -> None:
+    assert "tokio/process" in features(root, "--workspace")
