@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 PORT ?= 4566
 WATCH_PORT ?= 9000
 START_API_PORT ?= 3000
+DOCS_PORT ?= 8080
 ENV ?= dev
 # Lambda's provided.al2 has glibc 2.26.
 RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
@@ -79,7 +80,7 @@ lint: ## Format and lints
 
 .PHONY: unit
 unit: ## Unit tests, and the store against a DynamoDB engine in process
-	cargo test --quiet --locked --workspace --lib --bins --test store
+	cargo test --quiet --locked --workspace --lib --bins --test store --test up_to_date
 
 .PHONY: template
 template: ## Checks of the template and of the tools around it
@@ -105,6 +106,25 @@ e2e: ## End-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	cargo build --quiet --locked --workspace --bin local
 	target/debug/local run -- cargo test --locked --workspace --test e2e
+
+.PHONY: openapi
+openapi: ## Writes openapi.yaml anew from the types
+	cargo build --quiet --locked --workspace --bin openapi
+	target/debug/openapi >openapi.yaml
+
+.PHONY: docs
+docs: tools openapi/node_modules ## Serves a page of openapi.yaml to read (DOCS_PORT=8080)
+	@mkdir -p target/docs
+	@cp openapi/page.html target/docs/index.html
+	@cp openapi/node_modules/swagger-ui-dist/swagger-ui{.css,-bundle.js} target/docs/
+	@python -c 'import json, yaml; print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml")), default=str))' \
+	  >target/docs/document.js
+	@echo 'http://localhost:$(DOCS_PORT) - Ctrl-C stops it'
+	@exec python -m http.server --directory target/docs --bind 127.0.0.1 $(DOCS_PORT) >/dev/null 2>&1
+
+openapi/node_modules: openapi/package-lock.json
+	cd openapi && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 .PHONY: fmt
 fmt: ## Formats everything

@@ -34,6 +34,10 @@ fn is_name(value: &str) -> bool {
 /// Who ordered. It stands in paths, so it is free of what a path gives a meaning to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, min_length = 1, max_length = 128, example = "Burger_2",
+    pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#]([^\\u0000-\\u001f\\u007f-\\u009f/\\\\%?#]*[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#])?$",
+))]
 pub struct UserId(String);
 
 impl UserId {
@@ -68,6 +72,10 @@ impl From<UserId> for String {
 /// Where it is ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, min_length = 1, max_length = 128, example = "Restaurant 3",
+    pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])?$",
+))]
 pub struct RestaurantId(String);
 
 impl TryFrom<String> for RestaurantId {
@@ -90,6 +98,9 @@ impl From<RestaurantId> for String {
 
 /// How many: 1 to 1000. Answered as a string; accepted as a string of digits or as a JSON integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, pattern = "^([1-9][0-9]{0,2}|1000)$", example = "3",
+))]
 pub struct Quantity(u16);
 
 impl Quantity {
@@ -161,6 +172,9 @@ impl<'de> Deserialize<'de> for Quantity {
 
 /// An instant, to the nanosecond. On the wire it is RFC 3339 in UTC, always with nine decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, format = DateTime, example = "2023-01-02T22:06:33.637839308Z",
+))]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
@@ -194,6 +208,9 @@ impl Serialize for Timestamp {
 /// Only the canonical spelling (lower case, hyphens) is an id: one order has one URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    value_type = String, format = "uuid", example = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1",
+))]
 pub struct OrderId(Uuid);
 
 impl OrderId {
@@ -226,6 +243,7 @@ impl fmt::Display for OrderId {
 
 /// Counts the writes of one order, from 1. Its `ETag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, minimum = 1, example = 1))]
 pub struct Version(u64);
 
 impl Version {
@@ -260,6 +278,7 @@ impl fmt::Display for Version {
 /// How far an order has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OrderStatus {
     /// Made, and still open to changes.
     Pending,
@@ -289,6 +308,7 @@ pub struct OrderContent {
 
 /// An order. The first six fields stand on the wire in just this order; more may follow them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Order {
     /// Whose order it is.
     pub user_id: UserId,

@@ -15,7 +15,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt, service_fn};
 
-pub use problem::{FieldError, Problem};
+pub use problem::{FieldError, Problem, ProblemDetails};
 pub use response::Response;
 
 /// Answers requests with `handler` until Lambda ends the function.

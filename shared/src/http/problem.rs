@@ -17,6 +17,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 
 /// What is wrong with one field of a request: of its body, its query or its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The field's name, as the client knows it.
     pub field: String,
@@ -58,13 +59,21 @@ pub enum Problem {
 
 /// The body of a problem response: RFC 9457, 3.1, and two members of our own.
 #[derive(Serialize)]
-struct Body<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProblemDetails<'a> {
+    /// Which kind of problem it is.
     r#type: String,
+    /// What that kind is, in short.
     title: &'static str,
+    /// The status of the response.
     status: u16,
+    /// What it is about this request.
     detail: String,
+    /// What is wrong with which field, for all that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     errors: Vec<FieldError>,
+    /// The request's name in our logs.
     request_id: &'a str,
 }
 
@@ -78,7 +87,7 @@ impl Problem {
     #[must_use]
     pub fn to_response(&self, request_id: &str) -> Response {
         let (status, name, title) = self.kind();
-        let body = Body {
+        let body = ProblemDetails {
             r#type: format!("urn:problem-type:order-api:{name}"),
             title,
             status: status.as_u16(),

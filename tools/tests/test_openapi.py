@@ -1,0 +1,44 @@
+"""The OpenAPI document against the template: the same operations, each by the function that it is named for."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from samtranslator.yaml_helper import yaml_parse
+
+
+@pytest.fixture(scope="session")
+def document(root: Path) -> dict:
+    return yaml.safe_load((root / "openapi.yaml").read_text())
+
+
+def test_it_has_the_templates_operations(document: dict, root: Path) -> None:
+    documented = {
+        (method.upper(), path, operation["operationId"].removesuffix("-as-published"))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    template = yaml_parse((root / "template.yaml").read_text())
+    functions = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+    routed = {
+        (event["Properties"]["Method"], event["Properties"]["Path"], Path(function["CodeUri"]).parent.name)
+        for function in functions
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    assert documented == routed
+
+
+def test_every_kind_of_problem_is_told(document: dict, root: Path) -> None:
+    source = (root / "shared/src/http/problem.rs").read_text()
+    kinds = set(re.findall(r'StatusCode::\w+, "([a-z-]+)"', source))
+    assert len(kinds) > 1
+    told = {
+        kind
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for kind in re.findall(r"`([a-z-]+)`", response["description"])
+    }
+    assert kinds - told == set()
