@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use local::{Emulator, Reach, STACK, Server, deploy, logs, samples};
+use local::{Emulator, Reach, STACK, Server, Stack, deploy, logs, samples};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -82,10 +82,7 @@ async fn interrupted() {
 }
 
 async fn dev(port: u16) -> anyhow::Result<ExitCode> {
-    let emulator = step("Starting the emulator", Emulator::start(Some(port), Reach::Processes)).await?;
-    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
-    step("Saving sample orders", samples::save(&stack)).await?;
-
+    let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes).await?;
     let _url = UrlFile::write(port, &stack.api_url)?;
 
     let (api, table) = (&stack.api_url, &stack.orders_table);
@@ -111,9 +108,7 @@ What the functions log:
 }
 
 async fn watch(port: u16) -> anyhow::Result<ExitCode> {
-    let emulator = step("Starting the emulator", Emulator::start(None, Reach::Processes)).await?;
-    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
-    step("Saving sample orders", samples::save(&stack)).await?;
+    let (_emulator, stack) = start_with_samples(None, Reach::Processes).await?;
     let mut server = Server::watch(&stack, port)?;
     println!(
         r"
@@ -129,18 +124,22 @@ The API is served from the sources. Ctrl-C stops it; nothing is kept. The first 
 }
 
 async fn start_api(port: u16) -> anyhow::Result<ExitCode> {
-    let emulator = step("Starting the emulator", Emulator::start(None, Reach::Containers)).await?;
-    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
-    step("Saving sample orders", samples::save(&stack)).await?;
+    let (_emulator, stack) = start_with_samples(None, Reach::Containers).await?;
     let mut server = Server::start_api(&stack, port)?;
-    println!("\nTry: curl -s 'http://localhost:{port}/orders?limit=3'\n");
+    println!(
+        r"
+The API is served by sam local. Ctrl-C stops it; nothing is kept. Until then the emulator, which asks nobody who they
+are, can be reached from this machine's network: its containers need it.
+
+  curl -s 'http://localhost:{port}/orders?limit=3'
+"
+    );
     server.wait().await?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
-    let emulator = step("Starting the emulator", Emulator::start(None, Reach::Processes)).await?;
-    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
+    let (_emulator, stack) = start(None, Reach::Processes).await?;
     let status = Command::new(&command[0])
         .args(&command[1..])
         .envs(stack.to_environment())
@@ -150,6 +149,19 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("{} does not start", command[0]))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The system on that port of the emulator's, or on a free one. It runs as long as the emulator is kept.
+async fn start(port: Option<u16>, reach: Reach) -> anyhow::Result<(Emulator, Stack)> {
+    let emulator = step("Starting the emulator", Emulator::start(port, reach)).await?;
+    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
+    Ok((emulator, stack))
+}
+
+async fn start_with_samples(port: Option<u16>, reach: Reach) -> anyhow::Result<(Emulator, Stack)> {
+    let (emulator, stack) = start(port, reach).await?;
+    step("Saving sample orders", samples::save(&stack)).await?;
+    Ok((emulator, stack))
 }
 
 /// The file from which `make url` reads where the API is. It goes when the system stops.

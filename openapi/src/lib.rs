@@ -18,8 +18,7 @@ pub fn document() -> Document {
 #[openapi(
     info(
         title = "Order API",
-        description = "Lists, creates, reads, changes and deletes orders. Errors are problem details (RFC 9457); those \
-                       below 500 have changed nothing.",
+        description = "Lists, creates, reads, changes and deletes orders. Errors are problem details (RFC 9457).",
     ),
     servers((url = "https://{api}.execute-api.{region}.amazonaws.com/{stage}", variables(
         ("api" = (default = "api", description = "Id of the REST API: the stack's output ApiId.")),

@@ -276,8 +276,7 @@ impl Orders {
         expected: &Expected,
         now: Timestamp,
     ) -> Result<Order, StoreError> {
-        let (condition, versions) = expected.condition();
-        let mut values = versions;
+        let (condition, mut values) = expected.condition();
         values.insert(":restaurant_id".into(), serde_dynamo::to_attribute_value(&content.restaurant_id)?);
         values.insert(":quantity".into(), serde_dynamo::to_attribute_value(content.quantity)?);
         values.insert(":now".into(), serde_dynamo::to_attribute_value(now)?);

@@ -4,7 +4,7 @@ use lambda_http::{Error, Request};
 use shared::config::Config;
 use shared::http::request::{PutOrder, UpdateOrder};
 use shared::http::response::SavedAnswer;
-use shared::http::{self, Problem, Response, request, response};
+use shared::http::{self, Problem, Response, response};
 use shared::order::{Order, Timestamp};
 use shared::store::Orders;
 use shared::{aws, telemetry};
@@ -19,11 +19,11 @@ async fn main() -> Result<(), Error> {
 
 async fn put_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
     match PutOrder::parse(&request)? {
-        PutOrder::Create(user_id, content) => {
+        PutOrder::Create(user_id, content, keyed) => {
             let now = Timestamp::now();
             let order = Order::new(user_id, content, now);
             let answer = response::created(&order)?;
-            match request::idempotency_key(&request)? {
+            match keyed {
                 None => orders.create(&order).await.map(|()| answer).map_err(Problem::from),
                 Some(keyed) => orders.create_once(&order, &keyed, SavedAnswer::from(&answer), now).await?.try_into(),
             }

@@ -114,6 +114,10 @@ async fn an_order_can_be_sent_back_as_it_was_received() {
     let changed = api.put(&path_of(&order), &forged).await.is(200).json();
     assert_eq!((&changed["order_status"], &changed["version"]), (&json!("PENDING"), &json!(4)));
 
+    // A field that may be left out may be null.
+    let nothing_said = json!({"user_id": null, "restaurant_id": "R", "quantity": 1});
+    api.put(&path_of(&order), &nothing_said).await.is(200);
+
     let mut anothers = order.clone();
     anothers["user_id"] = json!(user("Bob"));
     assert_eq!(api.put(&path_of(&order), &anothers).await.problem(400), ["user_id"]);
@@ -157,6 +161,9 @@ async fn a_body_that_is_not_json_is_refused_with_its_place() {
     for body in ["", "{", "[]", "3", "null", "\"x\""] {
         assert_eq!(put(body).await.problem(400), ["body"], "{body}");
     }
+    let order = api.order(&user("Ann")).await;
+    let change = api.request(Method::PUT, &path_of(&order)).header("Content-Type", "application/json").body("{");
+    assert_eq!(send(change).await.problem(400), ["body"]);
 }
 
 #[tokio::test]
@@ -170,6 +177,8 @@ async fn only_declared_json_is_taken() {
         put(content_type).await.problem(415);
     }
     send(api.request(Method::PUT, "/orders").body(body.clone())).await.problem(415);
+    let order = api.order(&user("Ann")).await;
+    send(api.request(Method::PUT, &path_of(&order)).body(body.clone())).await.problem(415);
     put("application/json; charset=utf-8").await.is(201);
     put("Application/JSON").await.is(201);
 }
@@ -185,6 +194,9 @@ async fn a_body_over_64_kib_is_refused() {
     };
     put(64 * 1024).await.is(201);
     put(64 * 1024 + 1).await.problem(413);
+    let path = path_of(&api.order(&user("Ann")).await);
+    let change = json!({"restaurant_id": "R".repeat(64 * 1024), "quantity": 1});
+    api.put(&path, &change).await.problem(413);
 }
 
 #[tokio::test]

@@ -90,13 +90,15 @@ impl Drop for Running {
     }
 }
 
-/// The processes that run with that in their command line.
-fn processes_with(what: &str) -> Vec<String> {
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok())
-        .filter(|command| command.contains(what))
-        .collect()
+/// The processes that have that in their command line or their environment.
+pub fn processes_with(what: &str) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let folder = entry.ok()?.path();
+        let command = std::fs::read(folder.join("cmdline")).ok()?;
+        let text = [command.clone(), std::fs::read(folder.join("environ")).ok()?].concat();
+        String::from_utf8_lossy(&text).contains(what).then(|| String::from_utf8_lossy(&command).into_owned())
+    });
+    processes.collect()
 }
 
 #[tokio::test]
@@ -115,8 +117,8 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
     let statuses: Vec<_> = shown.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["201", "200", "200", "200", "200", "204", "201", "201"], "{shown}");
 
-    let emulator = format!("emulator-{port}/");
-    assert!(!processes_with(&emulator).is_empty(), "the functions run");
+    let emulator = format!("AWS_ENDPOINT_URL=http://localhost:{port}\0");
+    assert!(processes_with(&emulator).len() > 1, "the emulator and functions run");
     running.stop(Signal::SIGINT).await;
     assert_eq!(processes_with(&emulator), [""; 0]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
@@ -128,7 +130,7 @@ async fn it_stops_clean_in_the_middle_of_its_start_too() {
     let running = Running::spawn(dev(port));
     tokio::time::sleep(Duration::from_secs(2)).await;
     running.stop(Signal::SIGTERM).await;
-    assert_eq!(processes_with(&format!("emulator-{port}/")), [""; 0]);
+    assert_eq!(processes_with(&format!("AWS_ENDPOINT_URL=http://localhost:{port}\0")), [""; 0]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
 }
 

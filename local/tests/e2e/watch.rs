@@ -9,7 +9,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::dev::{Running, free_port};
+use crate::dev::{Running, free_port, processes_with};
 use crate::support::{Api, encode, path_of};
 
 #[tokio::test]
@@ -51,5 +51,8 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
         let answer: Value = serde_json::from_slice(&invoked.stdout).unwrap_or_else(|_| panic!("{invoked:?}"));
         assert_eq!(answer["statusCode"], status, "{function}: {answer}");
     }
+    let its = [format!("watch-{port}.env"), format!(":{port}/")];
+    assert!(its.iter().all(|what| !processes_with(what).is_empty()), "cargo-lambda and functions run");
     watch.stop(Signal::SIGINT).await;
+    assert_eq!(its.map(|what| processes_with(&what)), [[""; 0]; 2]);
 }

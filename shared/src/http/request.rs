@@ -89,10 +89,10 @@ fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
 }
 
 /// The request as its `Idempotency-Key` names it, if it has one.
-pub fn idempotency_key(request: &Request) -> Result<Option<KeyedRequest>, Problem> {
+fn parse_idempotency_key(request: &Request) -> Result<Option<KeyedRequest>, FieldError> {
     let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
     let key = IdempotencyKey::try_from(key.as_bytes())
-        .map_err(|error| Problem::field("Idempotency-Key", error.to_string()))?;
+        .map_err(|error| FieldError::new("Idempotency-Key", error.to_string()))?;
     let operation = format!("{} {}", request.method(), request.raw_http_path());
     Ok(Some(KeyedRequest::new(ANYBODY, &key, &operation, request.body().as_ref())))
 }
@@ -145,8 +145,8 @@ impl Query<'_> {
 /// What `PUT /orders` is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PutOrder {
-    /// Make a new order of that user.
-    Create(UserId, OrderContent),
+    /// Make a new order of that user; once, if the request has an idempotency key.
+    Create(UserId, OrderContent, Option<KeyedRequest>),
     /// Replace what is in an order.
     Replace(OrderKey, UpdateOrder),
 }
@@ -158,11 +158,12 @@ impl PutOrder {
         let id: Option<String> = fields.optional("id");
         let user_id = fields.required("user_id");
         let update = fields.update(request);
+        let keyed = parse_idempotency_key(request).map_err(|error| fields.errors.push(error)).unwrap_or_default();
         let (user_id, update) = fields.finish(user_id.zip(update))?;
         match id {
             // A new order has no version that a condition could name (RFC 9110, 13.1.1).
             None if request.headers().contains_key(IF_MATCH) => Err(Problem::Stale),
-            None => Ok(Self::Create(user_id, update.content)),
+            None => Ok(Self::Create(user_id, update.content, keyed)),
             // Like an id in a path: what can't be an order's id is no order's id.
             Some(id) => {
                 let id = OrderId::try_from(id).map_err(|_| Problem::NotFound)?;
@@ -226,7 +227,14 @@ impl Fields {
 
     /// A field that may be left out, or be null.
     fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        self.object.get(name).is_some_and(|value| !value.is_null()).then(|| self.required(name))?
+        match self.object.get(name) {
+            None => None,
+            Some(Value::Null) => {
+                self.object.remove(name);
+                None
+            }
+            Some(_) => self.required(name),
+        }
     }
 
     fn update(&mut self, request: &Request) -> Option<UpdateOrder> {
