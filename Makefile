@@ -100,8 +100,12 @@ check-zips: ## Checks that the zips run on the template's architecture and runti
 	@python tools/check_zips.py --config-env $(ENV)
 
 .PHONY: host-build
-host-build: ## Builds the functions for this machine, apart from what is deployed
+host-build: target/local/.built ## Builds the functions for this machine, apart from what is deployed
+
+# Cargo alone would find nothing to do, but the zips would be made anew at every start.
+target/local/.built: $(shell find functions shared Cargo.toml Cargo.lock rust-toolchain.toml tools/requirements.txt -type f)
 	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip
+	@touch $@
 
 .PHONY: e2e
 e2e: ## End-to-end tests on a fresh local stack
