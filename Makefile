@@ -53,7 +53,14 @@ docker:
 
 .PHONY: url
 url: ## Prints where the system that `make dev` runs serves its API
-	@cat target/local/url-$(PORT) 2>/dev/null || { echo 'error: no system runs on port $(PORT): start one with `make dev`' >&2; exit 1; }
+	@cargo build --quiet --locked --workspace --bin local
+	@target/debug/local url --port $(PORT)
+
+.PHONY: token
+token: ## Prints an access token for it: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
+	@cargo build --quiet --locked --workspace --bin local
+	@target/debug/local token --port $(PORT) $(if $(SCOPE),--scope '$(SCOPE)') \
+	  $(if $(PERSON),--person '$(PERSON)' --password '$(PASSWORD)')
 
 .PHONY: test
 test: ## Passes all tests; prints the time of each phase
@@ -111,9 +118,15 @@ target/local/.built: $(shell find functions shared Cargo.toml Cargo.lock rust-to
 e2e: ## End-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	cargo build --quiet --locked --workspace --bin local
-	target/debug/local run -- cargo test --locked --workspace --test e2e -- --skip watch::
+	target/debug/local run -- $(MAKE) e2e-on-stack
+
+.PHONY: e2e-on-stack
+e2e-on-stack:
+	cargo test --locked --workspace --test e2e -- --skip watch:: --skip logs::
 	@# By itself, for it compiles.
-	target/debug/local run -- cargo test --locked --workspace --test e2e watch::
+	cargo test --locked --workspace --test e2e watch::
+	@# Last, for it looks at what all others have left.
+	cargo test --locked --workspace --test e2e logs::
 
 .PHONY: openapi
 openapi: ## Writes openapi.yaml anew from the types

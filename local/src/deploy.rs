@@ -26,6 +26,9 @@ pub async fn deploy(endpoint: &str, name: &str) -> anyhow::Result<Stack> {
         name: name.to_owned(),
         endpoint: endpoint.to_owned(),
         api_url: format!("{endpoint}/_aws/execute-api/{}/{stage}", output("ApiId")?),
+        user_pool_id: output("UserPoolId")?,
+        web_client_id: output("WebClientId")?,
+        machine_client_id: output("MachineClientId")?,
         orders_table: output("OrdersTableName")?,
         idempotency_table: output("IdempotencyTableName")?,
     })

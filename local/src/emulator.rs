@@ -36,7 +36,7 @@ impl Emulator {
     pub async fn start(port: Option<u16>, reach: Reach) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
-        let scratch = staging().join(format!("emulator-{port}"));
+        let scratch = scratch(&endpoint);
         fs::create_dir_all(&scratch)?;
         let log = fs::File::create(scratch.join("emulator.log"))?;
 
@@ -84,6 +84,12 @@ impl Drop for Emulator {
         self.group.stop();
         let _ = fs::remove_dir_all(&self.scratch);
     }
+}
+
+/// The folder of the emulator that answers there.
+pub(crate) fn scratch(endpoint: &str) -> PathBuf {
+    let port = endpoint.rsplit(':').next().unwrap_or_default();
+    staging().join(format!("emulator-{port}"))
 }
 
 fn endpoint(port: u16) -> String {

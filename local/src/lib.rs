@@ -9,12 +9,14 @@ mod group;
 pub mod logs;
 pub mod samples;
 mod serve;
+pub mod sign_in;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use serde::{Deserialize, Serialize};
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach};
@@ -26,8 +28,11 @@ pub const REGION: &str = "eu-west-1";
 /// The name that `samconfig.toml` gives to the local stack.
 pub const STACK: &str = "order-api-local";
 
-/// A deployed stack: where its API and its data are.
-#[derive(Debug, Clone)]
+/// The web origin that `template.yaml` has by default, and so the local stack.
+pub const WEB_ORIGIN: &str = "http://localhost:5173";
+
+/// A deployed stack: where its API, its users and its data are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stack {
     /// Name of the CloudFormation stack.
     pub name: String,
@@ -35,6 +40,12 @@ pub struct Stack {
     pub endpoint: String,
     /// Where the orders' API is served, with its stage and without a slash at its end.
     pub api_url: String,
+    /// Id of the user pool.
+    pub user_pool_id: String,
+    /// Client of the hosted sign-in, for people.
+    pub web_client_id: String,
+    /// Client of the token endpoint, for machines.
+    pub machine_client_id: String,
     /// Name of the orders' table.
     pub orders_table: String,
     /// Name of the table of idempotency keys.
@@ -42,29 +53,32 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// The variable by which a stack is handed down to a process.
+    const VARIABLE: &str = "ORDER_API_STACK";
+
     /// The stack that `local run` has handed down to this process.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let variable =
-            |name| std::env::var(name).with_context(|| format!("{name} is not set: start the tests with `make e2e`"));
-        Ok(Self {
-            name: variable("ORDER_API_STACK")?,
-            endpoint: variable("ORDER_API_ENDPOINT")?,
-            api_url: variable("ORDER_API_URL")?,
-            orders_table: variable("ORDER_API_ORDERS_TABLE")?,
-            idempotency_table: variable("ORDER_API_IDEMPOTENCY_TABLE")?,
-        })
+        let stack = std::env::var(Self::VARIABLE);
+        let stack = stack.with_context(|| format!("{} is not set: start the tests with `make e2e`", Self::VARIABLE))?;
+        Ok(serde_json::from_str(&stack)?)
     }
 
-    /// The variables that [`Self::from_environment`] reads.
+    /// The variable that [`Self::from_environment`] reads, and its value.
+    pub fn to_environment(&self) -> anyhow::Result<(&'static str, String)> {
+        Ok((Self::VARIABLE, serde_json::to_string(self)?))
+    }
+
+    /// The stack that `local dev` runs on that port of the emulator's.
+    pub fn running(port: u16) -> anyhow::Result<Self> {
+        let stack = std::fs::read(StackFile::path(port))
+            .with_context(|| format!("no system runs on port {port}: start one with `make dev`"))?;
+        Ok(serde_json::from_slice(&stack)?)
+    }
+
+    /// The emulator's own folder, with its log in `emulator.log`. It goes when the emulator ends.
     #[must_use]
-    pub fn to_environment(&self) -> [(&'static str, &str); 5] {
-        [
-            ("ORDER_API_STACK", &self.name),
-            ("ORDER_API_ENDPOINT", &self.endpoint),
-            ("ORDER_API_URL", &self.api_url),
-            ("ORDER_API_ORDERS_TABLE", &self.orders_table),
-            ("ORDER_API_IDEMPOTENCY_TABLE", &self.idempotency_table),
-        ]
+    pub fn scratch(&self) -> PathBuf {
+        emulator::scratch(&self.endpoint)
     }
 
     /// What AWS clients of the emulator start from.
@@ -76,6 +90,28 @@ impl Stack {
             .test_credentials()
             .load()
             .await
+    }
+}
+
+/// The file from which other processes read which stack runs on a port. It goes when the system stops.
+pub struct StackFile(PathBuf);
+
+impl StackFile {
+    /// Says that this stack runs on that port.
+    pub fn write(port: u16, stack: &Stack) -> anyhow::Result<Self> {
+        let file = Self(Self::path(port));
+        std::fs::write(&file.0, serde_json::to_vec(stack)?)?;
+        Ok(file)
+    }
+
+    fn path(port: u16) -> PathBuf {
+        staging().join(format!("stack-{port}.json"))
+    }
+}
+
+impl Drop for StackFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -1,13 +1,13 @@
 //! The local stack's command: `make dev` and `make e2e` call it.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use local::{Emulator, Reach, STACK, Server, Stack, deploy, logs, samples};
+use local::sign_in::{self, Person};
+use local::{Emulator, Reach, STACK, Server, Stack, StackFile, deploy, logs, samples};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,6 +38,27 @@ enum Verb {
         #[arg(long, default_value_t = 3000)]
         port: u16,
     },
+    /// Prints where the API is that `dev` serves, or `run`
+    Url {
+        /// Port of the emulator that `dev` has started; by default the system beside which `run` runs this
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Prints an access token for that API: a machine's, or a person's
+    Token {
+        /// As for `url`
+        #[arg(long)]
+        port: Option<u16>,
+        /// The token's scopes, separated by spaces; by default all that are allowed
+        #[arg(long)]
+        scope: Option<String>,
+        /// E-mail address of a person
+        #[arg(long, requires = "password")]
+        person: Option<String>,
+        /// Their password
+        #[arg(long, requires = "person")]
+        password: Option<String>,
+    },
     /// Runs a command beside a fresh system on a free port, described by its environment
     Run {
         /// The command and its arguments
@@ -53,6 +74,11 @@ async fn main() -> ExitCode {
             Verb::Dev { port } => dev(port).await,
             Verb::Watch { port } => watch(port).await,
             Verb::StartApi { port } => start_api(port).await,
+            Verb::Url { port } => url(port),
+            Verb::Token { port, scope, person, password } => {
+                let person = person.zip(password).map(|(email, password)| Person { email, password });
+                token(port, scope.as_deref(), person).await
+            }
             Verb::Run { command } => run(&command).await,
         }
     };
@@ -83,9 +109,20 @@ async fn interrupted() {
 
 async fn dev(port: u16) -> anyhow::Result<ExitCode> {
     let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes).await?;
-    let _url = UrlFile::write(port, &stack.api_url)?;
+    let people = step("Making people", async {
+        let mut people = Vec::new();
+        for (email, admin) in [("ann@example.com", false), ("bob@example.com", false), ("admin@example.com", true)] {
+            people.push(sign_in::add_person(&stack, email, admin).await?);
+        }
+        Ok(people)
+    })
+    .await?;
+    let token = sign_in::machine_token(&stack, None).await?;
+    let _file = StackFile::write(port, &stack)?;
 
     let (api, table) = (&stack.api_url, &stack.orders_table);
+    let people: Vec<_> = people.iter().map(|person| format!("  {:18} {}", person.email, person.password)).collect();
+    let people = people.join("\n");
     println!(
         r#"
 Order API is running. Ctrl-C stops it; nothing is kept.
@@ -93,17 +130,40 @@ Order API is running. Ctrl-C stops it; nothing is kept.
   API        {api}
   Table      {table}, at {endpoint}
 
-Try, in another terminal:
+People who can sign in, and their passwords, made for this run:
 
-  curl -s '{api}/orders?limit=3'
+{people}
 
-  curl -s -X PUT '{api}/orders' -H 'Content-Type: application/json' -d '{{"user_id":"Burger_2","quantity":"3","restaurant_id":"Restaurant 3"}}'
+Try, in another terminal, as a machine that is an admin (the token is good for an hour; `make token` prints another):
+
+  curl -s '{api}/orders?limit=3' -H 'Authorization: Bearer {token}'
+
+  curl -s -X PUT '{api}/orders' -H "Authorization: Bearer $(make token PORT={port})" -H 'Content-Type: application/json' -d '{{"user_id":"Burger_2","quantity":"3","restaurant_id":"Restaurant 3"}}'
 
 What the functions log:
 "#,
         endpoint = stack.endpoint,
     );
     logs::follow(&stack).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn running(port: Option<u16>) -> anyhow::Result<Stack> {
+    port.map_or_else(Stack::from_environment, Stack::running)
+}
+
+fn url(port: Option<u16>) -> anyhow::Result<ExitCode> {
+    println!("{}", running(port)?.api_url);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn token(port: Option<u16>, scope: Option<&str>, person: Option<Person>) -> anyhow::Result<ExitCode> {
+    let stack = running(port)?;
+    let token = match person {
+        None => sign_in::machine_token(&stack, scope).await?,
+        Some(person) => sign_in::person_tokens(&stack, &person, scope).await?.access_token,
+    };
+    println!("{token}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -142,7 +202,7 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
     let (_emulator, stack) = start(None, Reach::Processes).await?;
     let status = Command::new(&command[0])
         .args(&command[1..])
-        .envs(stack.to_environment())
+        .envs([stack.to_environment()?])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .status()
@@ -162,23 +222,6 @@ async fn start_with_samples(port: Option<u16>, reach: Reach) -> anyhow::Result<(
     let (emulator, stack) = start(port, reach).await?;
     step("Saving sample orders", samples::save(&stack)).await?;
     Ok((emulator, stack))
-}
-
-/// The file from which `make url` reads where the API is. It goes when the system stops.
-struct UrlFile(PathBuf);
-
-impl UrlFile {
-    fn write(port: u16, url: &str) -> anyhow::Result<Self> {
-        let file = Self(local::staging().join(format!("url-{port}")));
-        std::fs::write(&file.0, format!("{url}\n"))?;
-        Ok(file)
-    }
-}
-
-impl Drop for UrlFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 /// Says what is being done, and how long it took.

@@ -2,16 +2,16 @@
 
 use aws_config::SdkConfig;
 use serde_json::json;
-use shared::config::Config;
+use shared::config::Tables;
 use shared::order::{Order, Timestamp};
 use shared::store::Orders;
-use tracing::level_filters::LevelFilter;
 
-use crate::Stack;
+use crate::{Stack, sign_in};
 
 /// Saves the sample orders; among them, the one that the files in `events/` speak of.
 pub async fn save(stack: &Stack) -> anyhow::Result<()> {
     let client = reqwest::Client::new();
+    let token = sign_in::machine_token(stack, None).await?;
     for (user, restaurant, quantity) in [
         ("Burger_1", "Restaurant 1", 1),
         ("Burger_1", "Restaurant 2", 2),
@@ -19,7 +19,13 @@ pub async fn save(stack: &Stack) -> anyhow::Result<()> {
         ("Café 東京", "Sushi ya", 12),
     ] {
         let order = json!({"user_id": user, "restaurant_id": restaurant, "quantity": quantity});
-        client.put(format!("{}/orders", stack.api_url)).json(&order).send().await?.error_for_status()?;
+        client
+            .put(format!("{}/orders", stack.api_url))
+            .bearer_auth(&token)
+            .json(&order)
+            .send()
+            .await?
+            .error_for_status()?;
     }
     save_order_of_events(&stack.sdk_config().await, stack).await
 }
@@ -31,10 +37,6 @@ pub async fn save_order_of_events(sdk: &SdkConfig, stack: &Stack) -> anyhow::Res
         "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1", "created_at": "2023-01-02T22:06:33.637839308Z",
         "order_status": "PENDING", "updated_at": Timestamp::now(), "version": 1,
     }))?;
-    let config = Config {
-        orders_table: stack.orders_table.clone(),
-        idempotency_table: stack.idempotency_table.clone(),
-        log_level: LevelFilter::INFO,
-    };
-    Ok(Orders::new(sdk, &config).create(&order).await?)
+    let tables = Tables { orders: stack.orders_table.clone(), idempotency: stack.idempotency_table.clone() };
+    Ok(Orders::new(sdk, &tables).create(&order).await?)
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::group::Group;
-use crate::{Stack, aws_environment, command_for, root, staging};
+use crate::{Stack, WEB_ORIGIN, aws_environment, command_for, root, staging};
 
 /// A running development server.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ impl Server {
     /// in the workspace's `Cargo.toml`.
     pub fn watch(stack: &Stack, port: u16) -> anyhow::Result<Self> {
         let variables = aws_environment(&stack.endpoint).into_iter().chain(tables(stack));
+        let variables = variables.chain([("WEB_ORIGIN", WEB_ORIGIN)]);
         let lines: Vec<_> = variables.map(|(name, value)| format!("{name}={value}")).collect();
         let file = staging().join(format!("watch-{port}.env"));
         fs::write(&file, lines.join("\n"))?;

@@ -5,8 +5,13 @@
 
 use shared::http::ProblemDetails;
 use shared::order::{Order, OrderId, Quantity, RestaurantId, UserId};
-use utoipa::openapi::OpenApi as Document;
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{
+    AuthorizationCode, ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
 /// The document.
 #[must_use]
@@ -25,11 +30,109 @@ pub fn document() -> Document {
         ("region" = (default = "eu-west-1", description = "Where it is deployed.")),
         ("stage" = (default = "Dev", description = "Its stage.")),
     ))),
+    modifiers(&Problems, &SignIn),
+    components(schemas(IfMatch, ProblemDetails)),
     paths(get_orders, put_order, get_order, update_order, delete_order, delete_order_as_published),
 )]
 struct Api;
 
-const PROBLEM: &str = "application/problem+json";
+/// What is answered where a request is not carried out: status, which problems, and the header that comes along.
+const PROBLEMS: [(&str, &str, Option<Extra>); 12] = [
+    (
+        "400",
+        "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`).",
+        None,
+    ),
+    (
+        "401",
+        "No token, or none that is good for this operation (`unauthenticated`).",
+        Some(("WWW-Authenticate", "`Bearer`.", Type::String)),
+    ),
+    ("403", "`user_id` is another user's (`forbidden`).", None),
+    ("404", "There is no such order, or it is another user's (`not-found`).", None),
+    ("409", "The order is no longer PENDING (`not-pending`).", None),
+    ("412", "The order has another version than `If-Match` names (`stale-version`).", None),
+    ("413", "The body is over 64 KiB (`body-too-large`).", None),
+    ("415", "The body is not declared as JSON (`unsupported-media-type`).", None),
+    ("422", "The `Idempotency-Key` came with another body before (`idempotency-key-reused`).", None),
+    ("429", "Too many requests (`too-many-requests`).", Some(RETRY_AFTER)),
+    ("500", "A mistake of ours (`internal`).", None),
+    ("503", "DynamoDB throttles or is away (`unavailable`).", Some(RETRY_AFTER)),
+];
+
+/// A header: its name, what it says, and as what.
+type Extra = (&'static str, &'static str, Type);
+
+const RETRY_AFTER: Extra = ("Retry-After", "Seconds to wait.", Type::Integer);
+
+/// Which of them an operation answers. All operations answer the last.
+fn problems_of(operation: &str) -> Vec<&'static str> {
+    let its_own: &[&str] = match operation {
+        "get-orders" => &["400", "403"],
+        "put-order" => &["400", "403", "404", "409", "412", "413", "415", "422"],
+        "get-order" => &["404"],
+        "update-order" => &["400", "403", "404", "409", "412", "413", "415"],
+        "delete-order" | "delete-order-as-published" => &["400", "404", "412"],
+        other => panic!("{other} is not in the list of problems"),
+    };
+    [its_own, &["401", "429", "500", "503"]].concat()
+}
+
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut Document) {
+        let paths = document.paths.paths.values_mut();
+        let operations = paths.flat_map(|path| [&mut path.get, &mut path.put, &mut path.delete].into_iter().flatten());
+        for operation in operations {
+            let answered = problems_of(operation.operation_id.as_deref().unwrap_or_default());
+            let problems = PROBLEMS.into_iter().filter(|(status, ..)| answered.contains(status));
+            operation.responses.responses.extend(problems.map(|(status, description, header)| {
+                let body = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
+                let response =
+                    ResponseBuilder::new().description(description).content("application/problem+json", body);
+                let response = header.into_iter().fold(response, |response, (name, says, kind)| {
+                    let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
+                    response.header(name, header.description(Some(says)).build())
+                });
+                (status.to_owned(), response.build().into())
+            }));
+        }
+    }
+}
+
+/// Who may ask at all: whoever has one of an operation's scopes.
+struct SignIn;
+
+impl Modify for SignIn {
+    fn modify(&self, document: &mut Document) {
+        // A stack's own address is its output SignInUrl.
+        let url = |path| format!("https://order-api-dev-123456789012.auth.eu-west-1.amazoncognito.com/oauth2/{path}");
+        let scopes = || {
+            Scopes::from_iter([
+                ("orders/read", "See orders"),
+                ("orders/write", "Create, change and delete orders"),
+                ("orders/admin", "Everything, with everybody's orders; for machines alone"),
+            ])
+        };
+        let people = AuthorizationCode::new(url("authorize"), url("token"), scopes());
+        let machines = ClientCredentials::new(url("token"), scopes());
+        let flows = [Flow::AuthorizationCode(people), Flow::ClientCredentials(machines)];
+        let described = "Amazon Cognito. People sign in with a code and PKCE, and have their own orders; admins by the \
+            group `admins` have everybody's. Machines have client credentials. The address is the stack's output SignInUrl.";
+        let scheme = SecurityScheme::OAuth2(OAuth2::with_description(flows, described));
+        document.components.get_or_insert_default().add_security_scheme("sign-in", scheme);
+
+        for path in document.paths.paths.values_mut() {
+            let reads = path.get.iter_mut().map(|operation| (operation, "orders/read"));
+            let writes = path.put.iter_mut().chain(&mut path.delete).map(|operation| (operation, "orders/write"));
+            for (operation, scope) in reads.chain(writes) {
+                let any_of = [scope, "orders/admin"].map(|scope| SecurityRequirement::new("sign-in", [scope]));
+                operation.security = Some(any_of.into());
+            }
+        }
+    }
+}
 
 /// How many, as a client may say it.
 #[derive(serde::Serialize, ToSchema)]
@@ -51,7 +154,9 @@ struct QuantityNumber(u16);
 #[derive(serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PutOrder {
-    user_id: UserId,
+    /// No other than your own, unless you are an admin. A machine that is an admin must say whose order it is; to all
+    /// others it is their own when it is left out.
+    user_id: Option<UserId>,
     restaurant_id: RestaurantId,
     quantity: QuantityInput,
     /// The order that is to be changed.
@@ -102,7 +207,7 @@ struct Key {
 #[into_params(parameter_in = Query)]
 struct Listing {
     #[param(nullable = false)]
-    /// One user's orders, newest first; without it everybody's, in no promised order.
+    /// One user's orders, newest first. Without it your own; to an admin everybody's, in no promised order.
     user_id: Option<UserId>,
     /// How many on a page.
     #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
@@ -112,13 +217,22 @@ struct Listing {
     cursor: Option<String>,
 }
 
+/// Entity tags (RFC 9110, 8.8.3), or `*`.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r#"^(\*|[ \t,]*(W/)?"[\t !#-~]*"([ \t]*,[ \t,]*(W/)?"[\t !#-~]*")*[ \t,]*)$"#,
+    example = "\"1\""
+)]
+struct IfMatch(String);
+
 /// When a write is done.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Precondition {
     /// Only while the order has one of these versions: entity tags as `ETag` gave them, or `*`.
-    #[param(nullable = false, rename = "If-Match", example = "\"1\"")]
-    if_match: Option<String>,
+    #[param(nullable = false, rename = "If-Match")]
+    if_match: Option<IfMatch>,
 }
 
 /// How often a creation is done.
@@ -144,12 +258,6 @@ struct Idempotency {
         (status = 200, body = Vec<Order>, description = "A page of the list.", headers(
             ("Link" = String, description = "Where more follow: `<?cursor=...>; rel=\"next\"` (RFC 8288), relative to the request's URL."),
         )),
-        (status = 400, body = ProblemDetails, content_type = PROBLEM,
-            description = "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`)."),
-        (status = 500, body = ProblemDetails, content_type = PROBLEM,
-            description = "A mistake of ours (`internal`)."),
-        (status = 503, body = ProblemDetails, content_type = PROBLEM,
-            description = "DynamoDB throttles or is away (`unavailable`).", headers(("Retry-After" = u32, description = "Seconds to wait."))),
     ))]
 fn get_orders() {}
 
@@ -161,24 +269,6 @@ fn get_orders() {}
             ("ETag" = String, description = "The order's `version` in quotes."),
             ("Location" = String, description = "The order's path, relative to the request's URL."),
         )),
-        (status = 400, body = ProblemDetails, content_type = PROBLEM,
-            description = "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`)."),
-        (status = 404, body = ProblemDetails, content_type = PROBLEM,
-            description = "There is no such order (`not-found`)."),
-        (status = 409, body = ProblemDetails, content_type = PROBLEM,
-            description = "The order is no longer PENDING (`not-pending`)."),
-        (status = 412, body = ProblemDetails, content_type = PROBLEM,
-            description = "The order has another version than `If-Match` names (`stale-version`)."),
-        (status = 413, body = ProblemDetails, content_type = PROBLEM,
-            description = "The body is over 64 KiB (`body-too-large`)."),
-        (status = 415, body = ProblemDetails, content_type = PROBLEM,
-            description = "The body is not declared as JSON (`unsupported-media-type`)."),
-        (status = 422, body = ProblemDetails, content_type = PROBLEM,
-            description = "The `Idempotency-Key` came with another body before (`idempotency-key-reused`)."),
-        (status = 500, body = ProblemDetails, content_type = PROBLEM,
-            description = "A mistake of ours (`internal`)."),
-        (status = 503, body = ProblemDetails, content_type = PROBLEM,
-            description = "DynamoDB throttles or is away (`unavailable`).", headers(("Retry-After" = u32, description = "Seconds to wait."))),
     ))]
 fn put_order() {}
 
@@ -186,12 +276,6 @@ fn put_order() {}
 #[utoipa::path(get, path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key),
     responses(
         (status = 200, body = Order, description = "The order as its last write left it.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
-        (status = 404, body = ProblemDetails, content_type = PROBLEM,
-            description = "There is no such order (`not-found`)."),
-        (status = 500, body = ProblemDetails, content_type = PROBLEM,
-            description = "A mistake of ours (`internal`)."),
-        (status = 503, body = ProblemDetails, content_type = PROBLEM,
-            description = "DynamoDB throttles or is away (`unavailable`).", headers(("Retry-After" = u32, description = "Seconds to wait."))),
     ))]
 fn get_order() {}
 
@@ -200,22 +284,6 @@ fn get_order() {}
     request_body = UpdateOrder,
     responses(
         (status = 200, body = Order, description = "The order as it now is.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
-        (status = 400, body = ProblemDetails, content_type = PROBLEM,
-            description = "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`)."),
-        (status = 404, body = ProblemDetails, content_type = PROBLEM,
-            description = "There is no such order (`not-found`)."),
-        (status = 409, body = ProblemDetails, content_type = PROBLEM,
-            description = "The order is no longer PENDING (`not-pending`)."),
-        (status = 412, body = ProblemDetails, content_type = PROBLEM,
-            description = "The order has another version than `If-Match` names (`stale-version`)."),
-        (status = 413, body = ProblemDetails, content_type = PROBLEM,
-            description = "The body is over 64 KiB (`body-too-large`)."),
-        (status = 415, body = ProblemDetails, content_type = PROBLEM,
-            description = "The body is not declared as JSON (`unsupported-media-type`)."),
-        (status = 500, body = ProblemDetails, content_type = PROBLEM,
-            description = "A mistake of ours (`internal`)."),
-        (status = 503, body = ProblemDetails, content_type = PROBLEM,
-            description = "DynamoDB throttles or is away (`unavailable`).", headers(("Retry-After" = u32, description = "Seconds to wait."))),
     ))]
 fn update_order() {}
 
@@ -223,16 +291,6 @@ fn update_order() {}
 #[utoipa::path(delete, path = "/orders/{userId}/order/{id}", operation_id = "delete-order", params(Key, Precondition),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 400, body = ProblemDetails, content_type = PROBLEM,
-            description = "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`)."),
-        (status = 404, body = ProblemDetails, content_type = PROBLEM,
-            description = "There is no such order (`not-found`)."),
-        (status = 412, body = ProblemDetails, content_type = PROBLEM,
-            description = "The order has another version than `If-Match` names (`stale-version`)."),
-        (status = 500, body = ProblemDetails, content_type = PROBLEM,
-            description = "A mistake of ours (`internal`)."),
-        (status = 503, body = ProblemDetails, content_type = PROBLEM,
-            description = "DynamoDB throttles or is away (`unavailable`).", headers(("Retry-After" = u32, description = "Seconds to wait."))),
     ))]
 fn delete_order() {}
 
@@ -241,15 +299,5 @@ fn delete_order() {}
     params(Key, Precondition),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 400, body = ProblemDetails, content_type = PROBLEM,
-            description = "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`)."),
-        (status = 404, body = ProblemDetails, content_type = PROBLEM,
-            description = "There is no such order (`not-found`)."),
-        (status = 412, body = ProblemDetails, content_type = PROBLEM,
-            description = "The order has another version than `If-Match` names (`stale-version`)."),
-        (status = 500, body = ProblemDetails, content_type = PROBLEM,
-            description = "A mistake of ours (`internal`)."),
-        (status = 503, body = ProblemDetails, content_type = PROBLEM,
-            description = "DynamoDB throttles or is away (`unavailable`).", headers(("Retry-After" = u32, description = "Seconds to wait."))),
     ))]
 fn delete_order_as_published() {}

@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt;
 
+use lambda_http::http::HeaderValue;
 use tracing::level_filters::LevelFilter;
 
 /// The configuration, read once at the start.
@@ -11,17 +12,27 @@ use tracing::level_filters::LevelFilter;
 /// |---|---|
 /// | `ORDERS_TABLE` | name of the orders' table |
 /// | `IDEMPOTENCY_TABLE` | name of the table of idempotency keys |
+/// | `WEB_ORIGIN` | origin of the web UI, which browsers let use the API |
 /// | `LOG_LEVEL` | `error`, `warn`, `info` (default), `debug`, `trace` or `off` |
 ///
 /// The AWS SDK reads its own variables besides (region, credentials, endpoints).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Name of the orders' table.
-    pub orders_table: String,
-    /// Name of the table of idempotency keys.
-    pub idempotency_table: String,
+    /// Where the data is.
+    pub tables: Tables,
+    /// Origin of the web UI, which browsers let use the API.
+    pub web_origin: HeaderValue,
     /// From which level on lines are logged.
     pub log_level: LevelFilter,
+}
+
+/// Names of the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Of the orders.
+    pub orders: String,
+    /// Of the idempotency keys.
+    pub idempotency: String,
 }
 
 /// A variable that is missing or has a value that is not allowed. Ends the start of the function.
@@ -57,7 +68,14 @@ impl Config {
                 problem: format!("must be error, warn, info, debug, trace or off, and is {level:?}"),
             })?,
         };
-        Ok(Self { orders_table: table("ORDERS_TABLE")?, idempotency_table: table("IDEMPOTENCY_TABLE")?, log_level })
+        let web_origin = variable("WEB_ORIGIN").filter(|value| !value.is_empty());
+        let web_origin = web_origin.and_then(|value| value.parse().ok());
+        Ok(Self {
+            tables: Tables { orders: table("ORDERS_TABLE")?, idempotency: table("IDEMPOTENCY_TABLE")? },
+            web_origin: web_origin
+                .ok_or(ConfigError { variable: "WEB_ORIGIN", problem: "must be set: an origin".into() })?,
+            log_level,
+        })
     }
 }
 
@@ -69,24 +87,30 @@ mod tests {
         Config::from_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
     }
 
-    const TABLES: [(&str, &str); 2] = [("ORDERS_TABLE", "orders"), ("IDEMPOTENCY_TABLE", "keys")];
+    const NEEDED: [(&str, &str); 3] =
+        [("ORDERS_TABLE", "orders"), ("IDEMPOTENCY_TABLE", "keys"), ("WEB_ORIGIN", "https://orders.example.com")];
 
     #[test]
-    fn the_tables_are_needed_and_the_level_is_not() {
-        let wished =
-            Config { orders_table: "orders".into(), idempotency_table: "keys".into(), log_level: LevelFilter::INFO };
-        assert_eq!(config(&TABLES), Ok(wished));
-        assert_eq!(config(&[&TABLES[..], &[("LOG_LEVEL", "DEBUG")]].concat()).unwrap().log_level, LevelFilter::DEBUG);
+    fn the_level_alone_need_not_be_set() {
+        let wished = Config {
+            tables: Tables { orders: "orders".into(), idempotency: "keys".into() },
+            web_origin: HeaderValue::from_static("https://orders.example.com"),
+            log_level: LevelFilter::INFO,
+        };
+        assert_eq!(config(&NEEDED), Ok(wished));
+        assert_eq!(config(&[&NEEDED[..], &[("LOG_LEVEL", "DEBUG")]].concat()).unwrap().log_level, LevelFilter::DEBUG);
     }
 
     #[test]
     fn a_bad_configuration_is_one_clear_line() {
         for (variables, line) in [
             (vec![], "ORDERS_TABLE must be set: the name of a table"),
-            (vec![("ORDERS_TABLE", ""), TABLES[1]], "ORDERS_TABLE must be set: the name of a table"),
-            (vec![TABLES[0]], "IDEMPOTENCY_TABLE must be set: the name of a table"),
+            (vec![("ORDERS_TABLE", ""), NEEDED[1], NEEDED[2]], "ORDERS_TABLE must be set: the name of a table"),
+            (vec![NEEDED[0], NEEDED[2]], "IDEMPOTENCY_TABLE must be set: the name of a table"),
+            (vec![NEEDED[0], NEEDED[1]], "WEB_ORIGIN must be set: an origin"),
+            (vec![NEEDED[0], NEEDED[1], ("WEB_ORIGIN", "a\nb")], "WEB_ORIGIN must be set: an origin"),
             (
-                vec![TABLES[0], TABLES[1], ("LOG_LEVEL", "loud")],
+                vec![NEEDED[0], NEEDED[1], NEEDED[2], ("LOG_LEVEL", "loud")],
                 "LOG_LEVEL must be error, warn, info, debug, trace or off, and is \"loud\"",
             ),
         ] {

@@ -1,6 +1,7 @@
 //! What the functions share.
 //!
 //! - [`order`]: the domain. Types that can't hold a bad value, and the rules of what may become of an order.
+//! - [`caller`]: who asks, and what they may do.
 //! - [`page`]: how a list of orders is cut into pages.
 //! - [`idempotency`]: how a creation that is asked for twice is done once.
 //! - [`store`]: the orders in DynamoDB.
@@ -8,6 +9,7 @@
 //! - [`config`], [`aws`], [`telemetry`]: how a function starts.
 
 pub mod aws;
+pub mod caller;
 pub mod config;
 pub mod http;
 pub mod idempotency;

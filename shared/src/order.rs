@@ -36,7 +36,7 @@ fn is_name(value: &str) -> bool {
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, min_length = 1, max_length = 128, example = "Burger_2",
-    pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#]([^\\u0000-\\u001f\\u007f-\\u009f/\\\\%?#]*[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#])?$",
+    pattern = "^(?!\\.\\.?$)[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#]([^\\u0000-\\u001f\\u007f-\\u009f/\\\\%?#]*[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#])?$",
 ))]
 pub struct UserId(String);
 

@@ -22,7 +22,7 @@ use aws_sdk_dynamodb::types::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::Config;
+use crate::config::Tables;
 use crate::idempotency::{KeyedRequest, Record};
 use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Timestamp, Version};
 use crate::page::{Cursor, Limit, List, Page};
@@ -115,19 +115,14 @@ impl Expected {
 #[derive(Debug, Clone)]
 pub struct Orders {
     client: Client,
-    table: String,
-    idempotency_table: String,
+    tables: Tables,
 }
 
 impl Orders {
-    /// The orders in that table.
+    /// The orders in those tables.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
-        Self {
-            client: Client::new(sdk),
-            table: config.orders_table.clone(),
-            idempotency_table: config.idempotency_table.clone(),
-        }
+    pub fn new(sdk: &SdkConfig, tables: &Tables) -> Self {
+        Self { client: Client::new(sdk), tables: tables.clone() }
     }
 
     /// One page of a list, from its start or from a cursor on. Needs `dynamodb:Query` for one user's list and
@@ -161,7 +156,7 @@ impl Orders {
     ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
         match list {
             List::All => {
-                let scan = self.client.scan().table_name(&self.table).limit(limit);
+                let scan = self.client.scan().table_name(&self.tables.orders).limit(limit);
                 let found = scan.set_exclusive_start_key(start).send().await?;
                 Ok((found.items.unwrap_or_default(), found.last_evaluated_key))
             }
@@ -169,7 +164,7 @@ impl Orders {
                 let query = self
                     .client
                     .query()
-                    .table_name(&self.table)
+                    .table_name(&self.tables.orders)
                     .key_condition_expression("user_id = :user_id")
                     .expression_attribute_values(":user_id", serde_dynamo::to_attribute_value(user_id)?)
                     // Ids sort by age: newest first.
@@ -186,7 +181,7 @@ impl Orders {
         let found = self
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.tables.orders)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .consistent_read(true)
             .send()
@@ -199,7 +194,7 @@ impl Orders {
         let put = self
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.tables.orders)
             .set_item(Some(serde_dynamo::to_item(order)?))
             .condition_expression("attribute_not_exists(id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -232,13 +227,13 @@ impl Orders {
         let record = request.record(answer, now);
         // An expired record counts as none: DynamoDB takes its time to delete it.
         let remember = Put::builder()
-            .table_name(&self.idempotency_table)
+            .table_name(&self.tables.idempotency)
             .set_item(Some(serde_dynamo::to_item(&record)?))
             .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
             .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let save = Put::builder()
-            .table_name(&self.table)
+            .table_name(&self.tables.orders)
             .set_item(Some(serde_dynamo::to_item(order)?))
             .condition_expression("attribute_not_exists(id)");
         let step = |put| TransactWriteItem::builder().put(put).build();
@@ -286,7 +281,7 @@ impl Orders {
         let update = self
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.tables.orders)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .update_expression(
                 "SET restaurant_id = :restaurant_id, quantity = :quantity, updated_at = :now, version = version + :one",
@@ -321,7 +316,7 @@ impl Orders {
         let delete = self
             .client
             .delete_item()
-            .table_name(&self.table)
+            .table_name(&self.tables.orders)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .condition_expression(format!("attribute_exists(id){condition}"))
             .set_expression_attribute_values((!versions.is_empty()).then_some(versions))

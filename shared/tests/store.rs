@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
-use shared::config::Config;
+use shared::config::Tables;
 use shared::idempotency::{IdempotencyKey, KeyedRequest};
 use shared::order::{Order, OrderContent, OrderId, OrderKey, OrderStatus, Timestamp, UserId, Version};
 use shared::page::{Cursor, Limit, List};
@@ -42,7 +42,7 @@ impl Table {
         let client = Client::new(&sdk);
         create_table(&client, TABLE, &["user_id", "id"]).await;
         create_table(&client, IDEMPOTENCY_TABLE, &["id"]).await;
-        Self { orders: Orders::new(&sdk, &config()), client }
+        Self { orders: Orders::new(&sdk, &tables()), client }
     }
 
     async fn saved(&self, user: &str) -> Order {
@@ -71,12 +71,8 @@ async fn create_table(client: &Client, name: &str, key: &[&str]) {
     create.send().await.unwrap();
 }
 
-fn config() -> Config {
-    Config {
-        orders_table: TABLE.into(),
-        idempotency_table: IDEMPOTENCY_TABLE.into(),
-        log_level: tracing::level_filters::LevelFilter::OFF,
-    }
+fn tables() -> Tables {
+    Tables { orders: TABLE.into(), idempotency: IDEMPOTENCY_TABLE.into() }
 }
 
 fn sdk_config(endpoint: &str) -> SdkConfig {
@@ -306,7 +302,7 @@ async fn an_engine_that_is_away_is_unavailable_and_a_missing_table_is_a_mistake(
 
     // Nobody listens on the port of a listener that is gone.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let away = Orders::new(&sdk_config(&format!("http://{port}")), &config());
+    let away = Orders::new(&sdk_config(&format!("http://{port}")), &tables());
     assert!(matches!(away.get(&key).await, Err(StoreError::Unavailable(_))));
 
     table.client.delete_table().table_name(TABLE).send().await.unwrap();
@@ -424,7 +420,7 @@ async fn a_transaction_that_runs_into_another_is_tried_again() {
             ReplayEvent::new(lambda_http::http::Request::new(SdkBody::empty()), response)
         });
         let sdk = sdk_config("http://localhost").into_builder().http_client(StaticReplayClient::new(events.collect()));
-        Orders::new(&sdk.sleep_impl(NoSleep).build(), &config())
+        Orders::new(&sdk.sleep_impl(NoSleep).build(), &tables())
     };
     let now = Timestamp::now();
     let order = Order::new(user_id("Ann"), content(1), now);

@@ -13,19 +13,26 @@ def document(root: Path) -> dict:
     return yaml.safe_load((root / "openapi.yaml").read_text())
 
 
-def test_it_has_the_templates_operations(document: dict, root: Path) -> None:
+def test_it_has_the_templates_operations_and_scopes(document: dict, root: Path) -> None:
+    def any_of(operation: dict) -> frozenset[str]:
+        return frozenset(scope for requirement in operation["security"] for scope in requirement["sign-in"])
+
     documented = {
-        (method.upper(), path, operation["operationId"].removesuffix("-as-published"))
+        (method.upper(), path, operation["operationId"].removesuffix("-as-published"), any_of(operation))
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
     template = yaml_parse((root / "template.yaml").read_text())
     functions = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
-    routed = {
-        (event["Properties"]["Method"], event["Properties"]["Path"], Path(function["CodeUri"]).parent.name)
+    events = [
+        (event["Properties"], Path(function["CodeUri"]).parent.name)
         for function in functions
         for event in function.get("Events", {}).values()
         if event["Type"] == "Api"
+    ]
+    routed = {
+        (event["Method"], event["Path"], function, frozenset(event["Auth"]["AuthorizationScopes"]))
+        for event, function in events
     }
     assert documented == routed
 

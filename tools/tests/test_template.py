@@ -130,6 +130,100 @@ def test_orders_are_protected(template: dict) -> None:
     assert template["Mappings"]["DataByEnvironment"]["prod"]["DeletionPolicy"] == "Retain"
 
 
+@pytest.fixture(scope="session")
+def api(translated: dict) -> dict:
+    (api,) = of_type(translated, "AWS::ApiGateway::RestApi").values()
+    return api["Body"]
+
+
+def test_every_method_needs_a_token_of_the_pool_with_one_of_its_scopes(api: dict) -> None:
+    authorizers = api["components"]["securitySchemes"]
+    arns = {name: a["x-amazon-apigateway-authorizer"]["providerARNs"] for name, a in authorizers.items()}
+    assert arns == {"SignedIn": [{"Fn::GetAtt": ["UserPool", "Arn"]}]}
+    methods = [(m, o) for path in api["paths"].values() for m, o in path.items() if m != "options"]
+    assert len(methods) == len(["get-orders", "put-order", "get-order", "update-order", "delete-order", "the same"])
+    for method, operation in methods:
+        scope = "orders/read" if method == "get" else "orders/write"
+        assert operation["security"] == [{"SignedIn": [scope, "orders/admin"]}]
+
+
+def test_browsers_may_ask_before_without_a_token(api: dict) -> None:
+    for path, methods in api["paths"].items():
+        preflight = methods["options"]
+        assert "security" not in preflight, path
+        headers = preflight["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
+        names = [name.removeprefix("method.response.header.Access-Control-") for name in headers]
+        allowed = dict(zip(names, headers.values(), strict=True))
+        assert allowed["Allow-Origin"] == {"Fn::Sub": "'${WebOrigin}'"}
+        assert allowed["Allow-Headers"] == "'Authorization,Content-Type,If-Match,Idempotency-Key'"
+        listed = allowed["Allow-Methods"].strip("'").lower().split(",")
+        assert {m for m in methods if m != "options"} <= set(listed), path
+
+
+def test_the_gateway_answers_problems_that_browsers_may_read(api: dict, root: Path) -> None:
+    source = (root / "shared/src/http/problem.rs").read_text()
+    answers = api["x-amazon-apigateway-gateway-responses"]
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "MISSING_AUTHENTICATION_TOKEN"} <= answers.keys()
+    for name, answer in answers.items():
+        headers = {n.removeprefix("gatewayresponse.header."): v for n, v in answer["responseParameters"].items()}
+        assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${WebOrigin}'"}, name
+        assert headers["Content-Type"] == "'application/problem+json'", name
+        problem = json.loads(answer["responseTemplates"]["application/json"])
+        assert problem["request_id"] == "$context.requestId", name
+        assert str(problem.get("status", "")) == str(answer.get("statusCode", "")), name
+        # Where the functions know the same kind, it says the same.
+        kind = problem["type"].removeprefix("urn:problem-type:order-api:")
+        if f'"{kind}"' in source:
+            assert f'"{kind}", "{problem["title"]}"' in " ".join(source.split()), name
+    assert answers["UNAUTHORIZED"]["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
+    # What API Gateway calls a missing token is a route that isn't there.
+    assert answers["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == "404"
+
+
+def test_accounts_are_protected(template: dict) -> None:
+    pool = template["Resources"]["UserPool"]
+    settings = pool["Properties"]
+    required = {f"Require{kind}": True for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols")}
+    password = {"MinimumLength": 12, **required, "TemporaryPasswordValidityDays": 3}
+    assert settings["Policies"]["PasswordPolicy"] == password
+    assert settings["UsernameAttributes"] == settings["AutoVerifiedAttributes"] == ["email"]
+    assert (settings["MfaConfiguration"], settings["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
+    assert settings["DeletionProtection"] == {"Fn::If": ["IsProd", "ACTIVE", "INACTIVE"]}
+    assert (
+        pool["DeletionPolicy"] == pool["UpdateReplacePolicy"] == template["Resources"]["OrdersTable"]["DeletionPolicy"]
+    )
+    only_admins = settings["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
+    assert only_admins == {"Fn::If": ["CanSignUp", False, True]}
+    assert template["Parameters"]["SelfSignUp"]["Default"] == "true"
+
+
+def test_the_web_client_has_no_secret_and_its_tokens_are_short_lived(template: dict) -> None:
+    web = template["Resources"]["WebClient"]["Properties"]
+    assert web["GenerateSecret"] is False
+    assert web["AllowedOAuthFlows"] == ["code"]
+    assert {s for s in web["AllowedOAuthScopes"] if "/" in s} == {"orders/read", "orders/write"}
+    assert (web["AccessTokenValidity"], web["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
+    assert web["RefreshTokenRotation"]["Feature"] == "ENABLED"
+    # Cognito refuses rotation where the pool's own API may refresh too.
+    assert "ALLOW_REFRESH_TOKEN_AUTH" not in web["ExplicitAuthFlows"]
+    assert (web["CallbackURLs"], web["LogoutURLs"]) == ({"Ref": "CallbackUrls"}, {"Ref": "LogoutUrls"})
+
+
+def test_the_machine_client_signs_in_no_people(template: dict) -> None:
+    machine = template["Resources"]["MachineClient"]["Properties"]
+    assert machine["GenerateSecret"] is True
+    assert machine["AllowedOAuthFlows"] == ["client_credentials"]
+    assert set(machine["AllowedOAuthScopes"]) == {"orders/read", "orders/write", "orders/admin"}
+    assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+    server = template["Resources"]["OrdersScopes"]["Properties"]
+    assert {f"{server['Identifier']}/{s['ScopeName']}" for s in server["Scopes"]} == set(machine["AllowedOAuthScopes"])
+
+
+def test_the_sign_in_has_an_address_of_its_own_for_each_account_and_stack(template: dict) -> None:
+    domain = template["Resources"]["UserPoolDomain"]["Properties"]["Domain"]
+    assert domain == {"Fn::Sub": "${AWS::StackName}-${AWS::AccountId}"}
+
+
 def test_what_sam_makes_of_it_is_fine(translated: dict, tmp_path: Path) -> None:
     assert lint(translated, tmp_path) == ""
 
@@ -141,6 +235,7 @@ def test_what_sam_makes_of_it_is_fine(translated: dict, tmp_path: Path) -> None:
         ("KeyType: HASH", "KeyType: HASHED"),
         ("ORDERS_TABLE: !Ref OrdersTable", "ORDERS_TABLE: !Ref OrderTable"),
         ("DestinationArn: !GetAtt ApiAccessLogs.Arn", "DestinationArn: !GetAtt AccessLogs.Arn"),
+        ("UserPoolArn: !GetAtt UserPool.Arn", "UserPoolArn: !GetAtt Users.Arn"),
     ],
 )
 def test_a_mistake_is_noticed(root: Path, tmp_path: Path, right: str, wrong: str) -> None:

@@ -1,6 +1,7 @@
 //! `GET /orders/{userId}/order/{id}`: one order.
 
 use lambda_http::{Error, Request};
+use shared::caller::Caller;
 use shared::config::Config;
 use shared::http::{self, Problem, Response, request, response};
 use shared::store::Orders;
@@ -10,11 +11,11 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, &config);
-    http::serve(env!("CARGO_PKG_NAME"), |request| get_order(orders, request)).await
+    let orders = &Orders::new(&aws::sdk_config().await, &config.tables);
+    http::serve(env!("CARGO_PKG_NAME"), &config, |caller, request| get_order(orders, caller, request)).await
 }
 
-async fn get_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
-    let order = orders.get(&request::order_key(&request)?).await?;
+async fn get_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let order = orders.get(&request::order_key(&request, &caller)?).await?;
     response::order(&order)
 }

@@ -1,6 +1,7 @@
 //! `PUT /orders`: makes an order, or with an `id` replaces what is in one.
 
 use lambda_http::{Error, Request};
+use shared::caller::Caller;
 use shared::config::Config;
 use shared::http::request::{PutOrder, UpdateOrder};
 use shared::http::response::SavedAnswer;
@@ -13,12 +14,12 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, &config);
-    http::serve(env!("CARGO_PKG_NAME"), |request| put_order(orders, request)).await
+    let orders = &Orders::new(&aws::sdk_config().await, &config.tables);
+    http::serve(env!("CARGO_PKG_NAME"), &config, |caller, request| put_order(orders, caller, request)).await
 }
 
-async fn put_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
-    match PutOrder::parse(&request)? {
+async fn put_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
+    match PutOrder::parse(&request, &caller)? {
         PutOrder::Create(user_id, content, keyed) => {
             let now = Timestamp::now();
             let order = Order::new(user_id, content, now);

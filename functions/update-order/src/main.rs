@@ -1,6 +1,7 @@
 //! `PUT /orders/{userId}/order/{id}`: replaces what is in an order.
 
 use lambda_http::{Error, Request};
+use shared::caller::Caller;
 use shared::config::Config;
 use shared::http::{self, Problem, Response, request, request::UpdateOrder, response};
 use shared::order::Timestamp;
@@ -11,13 +12,13 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     let config = Config::from_environment()?;
     telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, &config);
-    http::serve(env!("CARGO_PKG_NAME"), |request| update_order(orders, request)).await
+    let orders = &Orders::new(&aws::sdk_config().await, &config.tables);
+    http::serve(env!("CARGO_PKG_NAME"), &config, |caller, request| update_order(orders, caller, request)).await
 }
 
-async fn update_order(orders: &Orders, request: Request) -> Result<Response, Problem> {
-    let key = request::order_key(&request)?;
-    let UpdateOrder { content, expected } = UpdateOrder::parse(&request, &key)?;
+async fn update_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let key = request::order_key(&request, &caller)?;
+    let UpdateOrder { content, expected } = UpdateOrder::parse(&request, &key, &caller)?;
     let order = orders.replace(&key, &content, &expected, Timestamp::now()).await?;
     response::order(&order)
 }

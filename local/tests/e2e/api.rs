@@ -13,7 +13,7 @@ const NO_ID: &str = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
 
 #[tokio::test]
 async fn the_published_examples_work_as_they_stand() {
-    let api = Api::new();
+    let api = Api::new().await;
     let made = api
         .put("/orders", &json!({"user_id": "Burger_2", "quantity": "3", "restaurant_id": "Restaurant 3"}))
         .await
@@ -39,7 +39,7 @@ async fn the_published_examples_work_as_they_stand() {
 
 #[tokio::test]
 async fn an_order_is_created_read_changed_and_deleted() {
-    let api = Api::new();
+    let api = Api::new().await;
     let body = json!({"user_id": user("Ann"), "restaurant_id": "Restaurant 3", "quantity": 3});
     let made = api.put("/orders", &body).await.is(201);
     let order = made.json();
@@ -49,7 +49,7 @@ async fn an_order_is_created_read_changed_and_deleted() {
 
     // Location is relative to the URL that was asked for.
     let location = made.url.join(made.header("location")).unwrap();
-    let read = send(api.http.get(location)).await.is(200);
+    let read = api.follow(location).await.is(200);
     assert_eq!((read.header("etag"), read.json()), (r#""1""#, order.clone()));
 
     let changed = api.put(&path_of(&order), &json!({"restaurant_id": "Café", "quantity": "1000"})).await.is(200);
@@ -69,7 +69,7 @@ async fn an_order_is_created_read_changed_and_deleted() {
 
 #[tokio::test]
 async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let mut body = json!({"user_id": order["user_id"], "id": order["id"], "restaurant_id": "Other", "quantity": 7});
     let changed = api.put("/orders", &body).await.is(200);
@@ -99,7 +99,7 @@ async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
 
 #[tokio::test]
 async fn an_order_can_be_sent_back_as_it_was_received() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let changed = api.put(&path_of(&order), &order).await.is(200).json();
     assert_eq!(changed["version"], 2);
@@ -125,7 +125,7 @@ async fn an_order_can_be_sent_back_as_it_was_received() {
 
 #[tokio::test]
 async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
-    let api = Api::new();
+    let api = Api::new().await;
     let bad = json!({"user_id": "a/b", "restaurant_id": "", "quantity": 0, "colour": "red", "size": 1});
     let mut fields = api.put("/orders", &bad).await.problem(400);
     fields.sort();
@@ -151,7 +151,7 @@ async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
 
 #[tokio::test]
 async fn a_body_that_is_not_json_is_refused_with_its_place() {
-    let api = Api::new();
+    let api = Api::new().await;
     let put = |body: &'static str| {
         send(api.request(Method::PUT, "/orders").header("Content-Type", "application/json").body(body))
     };
@@ -168,7 +168,7 @@ async fn a_body_that_is_not_json_is_refused_with_its_place() {
 
 #[tokio::test]
 async fn only_declared_json_is_taken() {
-    let api = Api::new();
+    let api = Api::new().await;
     let body = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
     let put = |content_type: &'static str| {
         send(api.request(Method::PUT, "/orders").header("Content-Type", content_type).body(body.clone()))
@@ -185,7 +185,7 @@ async fn only_declared_json_is_taken() {
 
 #[tokio::test]
 async fn a_body_over_64_kib_is_refused() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
     let put = |size: usize| {
         let padding = " ".repeat(size - order.len());
@@ -201,7 +201,7 @@ async fn a_body_over_64_kib_is_refused() {
 
 #[tokio::test]
 async fn ids_that_are_no_orders_are_404_on_every_route() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let name = encode(order["user_id"].as_str().unwrap());
     let id = text(&order["id"]);
@@ -226,7 +226,7 @@ async fn ids_that_are_no_orders_are_404_on_every_route() {
 
 #[tokio::test]
 async fn odd_characters_go_and_come() {
-    let api = Api::new();
+    let api = Api::new().await;
     for name in ["Café 東京", "a+b&c=d;e", "ю'\"<>|{}", "💥", "x".repeat(128).as_str(), "a@b:c,d!$*()~"] {
         let name = user(name).chars().rev().take(128).collect::<String>();
         let name = name.trim();
@@ -235,7 +235,7 @@ async fn odd_characters_go_and_come() {
         let order = made.json();
         assert_eq!(order["user_id"], name);
         let location = made.url.join(made.header("location")).unwrap();
-        assert_eq!(send(api.http.get(location)).await.is(200).json(), order);
+        assert_eq!(api.follow(location).await.is(200).json(), order);
         let query = api.request(Method::GET, "/orders").query(&[("user_id", name)]);
         assert_eq!(send(query).await.is(200).json(), json!([order]));
         api.delete(&published_path_of(&order)).await.is(204);
@@ -244,7 +244,7 @@ async fn odd_characters_go_and_come() {
 
 #[tokio::test]
 async fn path_segments_are_decoded_exactly_once() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = api.order(&user("A")).await;
     let id = text(&order["id"]);
     let name = order["user_id"].as_str().unwrap().strip_prefix('A').unwrap().trim();
@@ -254,7 +254,7 @@ async fn path_segments_are_decoded_exactly_once() {
 
 #[tokio::test]
 async fn if_match_is_honoured() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let path = path_of(&order);
     let body = json!({"restaurant_id": "R", "quantity": 7});
@@ -286,7 +286,7 @@ async fn if_match_is_honoured() {
 
 #[tokio::test]
 async fn an_order_that_moved_on_can_be_deleted_but_not_changed() {
-    let api = Api::new();
+    let api = Api::new().await;
     for published in [false, true] {
         let order = api.order(&user("Ann")).await;
         let path = path_of(&order);
@@ -306,7 +306,7 @@ async fn an_order_that_moved_on_can_be_deleted_but_not_changed() {
 
 #[tokio::test]
 async fn concurrent_changes_lose_nothing() {
-    let api = Api::new();
+    let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let mut writers = JoinSet::new();
     for _ in 0..10 {
@@ -339,7 +339,7 @@ fn next_page(page: &Answer) -> Option<Url> {
 
 #[tokio::test]
 async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
-    let api = Api::new();
+    let api = Api::new().await;
     let name = user("Pager");
     let mut clients = JoinSet::new();
     for _ in 0..10 {
@@ -365,7 +365,7 @@ async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
             let Some(next) = next_page(&page) else { break };
             assert_eq!(orders.len(), 60);
             api.order(&name).await;
-            page = send(api.http.get(next)).await.is(200);
+            page = api.follow(next).await.is(200);
         }
         let once: HashSet<String> = seen.iter().cloned().collect();
         assert_eq!(once.len(), seen.len(), "an order came twice");
@@ -378,7 +378,7 @@ async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
 
 #[tokio::test]
 async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
-    let api = Api::new();
+    let api = Api::new().await;
     let name = user("Lister");
     let list = format!("/orders?user_id={}", encode(&name));
     let empty = api.get(&list).await.is(200);
@@ -389,7 +389,7 @@ async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
     let length = |page: &Answer| page.json().as_array().unwrap().len();
     let page = api.get(&list).await.is(200);
     assert_eq!(length(&page), 100);
-    let rest = send(api.http.get(next_page(&page).unwrap())).await.is(200);
+    let rest = api.follow(next_page(&page).unwrap()).await.is(200);
     assert_eq!((length(&rest), next_page(&rest)), (1, None));
     // The last page has no link, also when it is full.
     let exact = api.get(&format!("{list}&limit=101")).await.is(200);
@@ -398,7 +398,7 @@ async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
 
 #[tokio::test]
 async fn every_bad_parameter_of_a_list_is_named_at_once() {
-    let api = Api::new();
+    let api = Api::new().await;
     for limit in ["0", "1001", "-1", "x", "", "1.5"] {
         assert_eq!(api.get(&format!("/orders?limit={limit}")).await.problem(400), ["limit"], "{limit}");
     }

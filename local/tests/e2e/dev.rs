@@ -36,7 +36,7 @@ async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> Str
 
 /// A line that was printed, pasted into a shell.
 async fn paste(line: &str) -> Value {
-    let ran = Command::new("sh").args(["-c", line]).output().await.unwrap();
+    let ran = Command::new("sh").args(["-c", line]).current_dir("..").output().await.unwrap();
     serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {ran:?}"))
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::deploy;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::Method;
@@ -33,7 +32,7 @@ fn seen(answer: &Answer) -> (u16, String, String, String) {
 
 #[tokio::test]
 async fn a_repeated_creation_gives_the_first_answer_byte_for_byte() {
-    let api = Api::new();
+    let api = Api::new().await;
     let user = user("Ann");
     let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
     let first = create(&api, &key, &body).await.is(201);
@@ -49,7 +48,7 @@ async fn a_repeated_creation_gives_the_first_answer_byte_for_byte() {
 
 #[tokio::test]
 async fn a_tampered_body_with_a_used_key_is_422_and_makes_nothing() {
-    let api = Api::new();
+    let api = Api::new().await;
     let user = user("Ann");
     let key = format!("{user}:1").replace(' ', "_");
     create(&api, &key, &order_of(&user)).await.is(201);
@@ -61,7 +60,7 @@ async fn a_tampered_body_with_a_used_key_is_422_and_makes_nothing() {
 
 #[tokio::test]
 async fn fifty_creations_with_one_key_at_once_make_one_order() {
-    let api = Api::new();
+    let api = Api::new().await;
     let user = user("Ann");
     let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
     let mut clients = JoinSet::new();
@@ -76,7 +75,7 @@ async fn fifty_creations_with_one_key_at_once_make_one_order() {
 
 #[tokio::test]
 async fn an_expired_key_is_a_new_one() {
-    let api = Api::new();
+    let api = Api::new().await;
     let user = user("Ann");
     let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
     let first = create(&api, &key, &body).await.is(201);
@@ -104,7 +103,7 @@ async fn an_expired_key_is_a_new_one() {
 
 #[tokio::test]
 async fn a_key_is_1_to_255_visible_ascii_characters() {
-    let api = Api::new();
+    let api = Api::new().await;
     let user = user("Ann");
     for bad in ["", "a b", "k".repeat(256).as_str()] {
         assert_eq!(create(&api, bad, &order_of(&user)).await.problem(400), ["Idempotency-Key"], "{bad}");
@@ -119,8 +118,7 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
 
 #[tokio::test]
 async fn a_function_killed_in_its_work_leaves_nothing_half_done() {
-    let endpoint = Api::new().stack.endpoint;
-    let api = Api::of(deploy(&endpoint, "order-api-killed").await.unwrap());
+    let api = Api::of_own_stack("order-api-killed").await;
     let user = user("Victim");
     let body = order_of(&user);
     let key = |n: usize| format!("{user}:{n}").replace(' ', "_");

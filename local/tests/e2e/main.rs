@@ -5,9 +5,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod api;
+mod auth;
 mod dev;
 mod events;
 mod faults;
 mod idempotency;
+mod logs;
+mod sign_in;
 mod support;
 mod watch;

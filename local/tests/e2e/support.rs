@@ -1,9 +1,14 @@
 //! The API as a client speaks to it.
 
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::Stack;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use local::sign_in::{self, Person};
+use local::{Stack, deploy};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
@@ -13,6 +18,7 @@ use serde_json::{Value, json};
 pub struct Api {
     pub stack: Stack,
     pub http: Client,
+    token: Option<String>,
 }
 
 /// What came back: status, headers and body.
@@ -62,16 +68,51 @@ impl Answer {
 }
 
 impl Api {
-    pub fn new() -> Self {
-        Self::of(Stack::from_environment().unwrap())
+    /// As a machine that is an admin.
+    pub async fn new() -> Self {
+        Self::of(Stack::from_environment().unwrap()).await
     }
 
-    pub fn of(stack: Stack) -> Self {
-        Self { stack, http: Client::new() }
+    /// The same, of a stack of the test's own.
+    pub async fn of_own_stack(name: &str) -> Self {
+        Self::of(deploy(&Stack::from_environment().unwrap().endpoint, name).await.unwrap()).await
+    }
+
+    async fn of(stack: Stack) -> Self {
+        let token = machine_token(&stack, None).await;
+        Self { stack, http: Client::new(), token: Some(token) }
+    }
+
+    /// As the bearer of that token.
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), ..self.clone() }
+    }
+
+    /// As nobody.
+    pub fn without_token(&self) -> Self {
+        Self { token: None, ..self.clone() }
+    }
+
+    /// The API of a development server, which asks for no token.
+    pub fn of_development(api_url: String, http: Client) -> Self {
+        Self { stack: Stack { api_url, ..Stack::from_environment().unwrap() }, http, token: None }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.stack.api_url))
+        self.request_url(method, format!("{}{path}", self.stack.api_url).parse().unwrap())
+    }
+
+    fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// What is at the URL that a header has named.
+    pub async fn follow(&self, url: Url) -> Answer {
+        send(self.request_url(Method::GET, url)).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -147,4 +188,42 @@ pub fn path_of(order: &Value) -> String {
 /// The path that the published examples delete by.
 pub fn published_path_of(order: &Value) -> String {
     format!("/order/{}/id/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
+}
+
+/// A token of the stack's machine client.
+pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> String {
+    remember(sign_in::machine_token(stack, scope).await.unwrap())
+}
+
+/// Somebody with an account that no other test has.
+pub async fn person(stack: &Stack, name: &str, admin: bool) -> Person {
+    let person = sign_in::add_person(stack, &format!("{}@example.com", user(name).replace(' ', ".")), admin).await;
+    let person = person.unwrap();
+    remember(&person.password);
+    person
+}
+
+/// The access token that the person gets by signing in, with those scopes or all that the web UI may have.
+pub async fn person_token(stack: &Stack, person: &Person, scope: Option<&str>) -> String {
+    let tokens = sign_in::person_tokens(stack, person, scope).await.unwrap();
+    tokens.id_token.into_iter().chain(tokens.refresh_token).for_each(|token| _ = remember(token));
+    remember(tokens.access_token)
+}
+
+/// Keeps a secret for the test that looks for it in the logs, and gives it back.
+pub fn remember<S: AsRef<str>>(secret: S) -> S {
+    let mut file = File::options().append(true).create(true).open(secrets_file()).unwrap();
+    writeln!(file, "{}", secret.as_ref()).unwrap();
+    secret
+}
+
+/// Where the secrets of this run are kept, as long as its stack runs.
+pub fn secrets_file() -> PathBuf {
+    Stack::from_environment().unwrap().scratch().join("secrets")
+}
+
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }

@@ -18,30 +18,42 @@ use lambda_http::{Request, RequestExt, service_fn};
 pub use problem::{FieldError, Problem, ProblemDetails};
 pub use response::Response;
 
-/// Answers requests with `handler` until Lambda ends the function.
+use crate::caller::Caller;
+use crate::config::Config;
+
+/// Answers requests with `handler` until Lambda ends the function. `handler` is asked only on behalf of somebody: a
+/// request without a verified identity is 401.
 ///
 /// What `handler` returns as an error, or panics with, becomes a problem response here; every request is logged as
 /// one line here. `function` is its name in that line.
-pub async fn serve<H, F>(function: &'static str, handler: H) -> Result<(), lambda_http::Error>
+pub async fn serve<H, F>(function: &'static str, config: &Config, handler: H) -> Result<(), lambda_http::Error>
 where
-    H: Fn(Request) -> F + Sync,
+    H: Fn(Caller, Request) -> F + Sync,
     F: Future<Output = Result<Response, Problem>> + Send,
 {
+    #[cfg(feature = "local")]
+    tracing::warn!(function, "built with the feature local: whoever sends no token is taken for an administrator");
     let handler = &handler;
     lambda_http::run(service_fn(move |request: Request| async move {
-        Ok::<_, Infallible>(answer(function, handler, request).await)
+        let mut response = answer(function, handler, request).await;
+        response::allow_origin(&mut response, &config.web_origin);
+        Ok::<_, Infallible>(response)
     }))
     .await
 }
 
 async fn answer<H, F>(function: &'static str, handler: &H, request: Request) -> Response
 where
-    H: Fn(Request) -> F,
+    H: Fn(Caller, Request) -> F,
     F: Future<Output = Result<Response, Problem>>,
 {
     let started = Instant::now();
     let (request_id, route) = origin(&request);
-    let (response, error) = match AssertUnwindSafe(async { handler(request).await }).catch_unwind().await {
+    let work = async {
+        let caller = request::caller(&request)?;
+        handler(caller, request).await
+    };
+    let (response, error) = match AssertUnwindSafe(work).catch_unwind().await {
         Ok(Ok(response)) => (response, None),
         Ok(Err(problem)) => (problem.to_response(&request_id), problem.cause().map(describe)),
         // The panic's own message is on standard error already, from the panic hook.
@@ -87,13 +99,38 @@ fn describe(error: &(dyn Error + Send + Sync + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use lambda_http::Body;
-    use serde_json::Value;
+    use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    /// A request whose token has those claims.
+    fn request(claims: Option<Value>) -> Request {
+        let mut context = ApiGatewayProxyRequestContext::default();
+        context.authorizer.fields.extend(claims.map(|claims| ("claims".to_owned(), claims)));
+        Request::new(Body::Empty).with_request_context(RequestContext::ApiGatewayV1(context))
+    }
+
+    fn machine() -> Value {
+        json!({"token_use": "access", "sub": "shop", "client_id": "shop", "scope": "orders/read"})
+    }
+
     async fn answered(handled: impl Fn() -> Result<Response, Problem>) -> (StatusCode, Value) {
-        let response = answer("test", &|_| std::future::ready(handled()), Request::new(Body::Empty)).await;
+        let response = answer("test", &|_, _| std::future::ready(handled()), request(Some(machine()))).await;
         (response.status(), serde_json::from_slice(response.body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_answered_where_no_verified_identity_is_present() {
+        let ok = |_, _| std::future::ready(Ok(response::no_content()));
+        assert_eq!(answer("test", &ok, request(Some(machine()))).await.status(), StatusCode::NO_CONTENT);
+        let id_token = json!({"token_use": "id", "sub": "ann", "cognito:username": "ann", "aud": "web"});
+        for nobody in [Some(id_token), Some(json!({})), Some(Value::Null), None] {
+            let refused = answer("test", &ok, request(nobody)).await;
+            assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(refused.headers()["www-authenticate"], "Bearer");
+        }
+        assert_eq!(answer("test", &ok, Request::new(Body::Empty)).await.status(), StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]

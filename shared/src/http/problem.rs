@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use lambda_http::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use lambda_http::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use lambda_http::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -14,6 +14,9 @@ type Cause = Box<dyn Error + Send + Sync>;
 
 /// Seconds that a client is asked to wait when the service is unavailable.
 const RETRY_AFTER_SECONDS: u16 = 2;
+
+/// Which users somebody may name who is no admin.
+const OWN: &str = "must be your own user id, or be left out";
 
 /// What is wrong with one field of a request: of its body, its query or its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,7 +42,11 @@ pub enum Problem {
     InvalidRequest(Vec<FieldError>),
     /// 400: the body is not JSON.
     MalformedJson(serde_json::Error),
-    /// 404: there is no such order.
+    /// 401: nobody is known to have sent it.
+    Unauthenticated,
+    /// 403: that field names a user whose orders are not the caller's to see or to make.
+    Forbidden(&'static str),
+    /// 404: there is no such order, or none that the caller may know of.
     NotFound,
     /// 409: the order is no longer PENDING.
     NotPending,
@@ -97,9 +104,13 @@ impl Problem {
         };
         let mut response = json(status, &body);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-        }
+        match self {
+            Self::Unavailable(_) => response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into()),
+            Self::Unauthenticated => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            _ => None,
+        };
         response
     }
 
@@ -116,6 +127,8 @@ impl Problem {
         match self {
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid"),
             Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "You are not signed in"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "That is not yours to do"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such order"),
             Self::NotPending => (StatusCode::CONFLICT, "not-pending", "The order is no longer PENDING"),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale-version", "The order has another version"),
@@ -138,6 +151,10 @@ impl Problem {
                 list.join("; ")
             }
             Self::MalformedJson(error) => format!("The body is not JSON: {error}."),
+            Self::Unauthenticated => {
+                "Send Authorization: Bearer with an access token that has the scope of this operation.".into()
+            }
+            Self::Forbidden(field) => format!("{field}: {OWN}"),
             Self::NotFound => "There is no order of that user with that id.".into(),
             Self::NotPending => {
                 "Only a PENDING order can be changed. This one has moved on; it can still be deleted.".into()
@@ -162,6 +179,7 @@ impl Problem {
         match self {
             Self::InvalidRequest(errors) => errors.clone(),
             Self::MalformedJson(error) => vec![FieldError::new("body", error.to_string())],
+            Self::Forbidden(field) => vec![FieldError::new(*field, OWN)],
             _ => Vec::new(),
         }
     }

@@ -1,45 +1,68 @@
-//! Requests, parsed into what the domain knows. All that is wrong with one is found before it is refused.
+//! Requests, parsed into what the domain knows. All that is wrong with one is found before it is refused, and what is
+//! parsed is the caller's to do.
 
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::{CONTENT_TYPE, IF_MATCH};
+use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{FieldError, Problem};
+use crate::caller::{Caller, Denied, Subject};
 use crate::idempotency::{IdempotencyKey, KeyedRequest};
 use crate::order::{Order, OrderContent, OrderId, OrderKey, UserId, Version};
 use crate::page::{Cursor, Limit, List};
 use crate::store::Expected;
 
-/// Whose idempotency keys they are, as long as nobody has to sign in.
-const ANYBODY: &str = "";
-
 /// How large a body may be, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// Who sent the request, by the claims of the token that API Gateway's authorizer has verified.
+pub fn caller(request: &Request) -> Result<Caller, Problem> {
+    let claims = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.authorizer.fields.get("claims"),
+        _ => None,
+    };
+    // Development servers verify no tokens, and hand on no claims.
+    #[cfg(feature = "local")]
+    let nobody = Caller::of_development;
+    #[cfg(not(feature = "local"))]
+    let nobody = || None;
+    claims.map_or_else(nobody, Caller::from_claims).ok_or(Problem::Unauthenticated)
+}
+
 /// The order that the path names, by `{userId}` and `{id}`. What can't name an order is 404, like an order that
-/// isn't there.
+/// isn't there, or isn't the caller's.
 ///
 /// API Gateway has percent-decoded the segments, once, and has encoded a `%` that was in them again ("Amazon API
 /// Gateway important notes for REST APIs"). So nothing is decoded here, and a `%` is in no user's id.
-pub fn order_key(request: &Request) -> Result<OrderKey, Problem> {
+pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem> {
     let path = request.path_parameters_ref();
     let segment = |name| path.and_then(|path| path.first(name)).map(str::to_owned).ok_or(Problem::NotFound);
     #[cfg(feature = "local")]
     let segment = |name| decode_if_local(request, segment(name)?);
-    Ok(OrderKey {
+    let key = OrderKey {
         user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
         id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
+    };
+    check(caller, Subject::Order(&key))?;
+    Ok(key)
+}
+
+/// Whether that is the caller's to do. A user that is named and isn't theirs is named in the field `user_id`.
+fn check(caller: &Caller, subject: Subject<'_>) -> Result<(), Problem> {
+    caller.may(subject).map_err(|denied| match denied {
+        Denied::Forbidden => Problem::Forbidden("user_id"),
+        Denied::Hidden => Problem::NotFound,
     })
 }
 
 /// `cargo lambda watch` does not decode what API Gateway does.
 #[cfg(feature = "local")]
 fn decode_if_local(request: &Request, segment: String) -> Result<String, Problem> {
-    use lambda_http::request::RequestContext::ApiGatewayV2;
     match request.request_context_ref() {
-        Some(ApiGatewayV2(_)) => {
+        Some(RequestContext::ApiGatewayV2(_)) => {
             let decoded = percent_encoding::percent_decode_str(&segment).decode_utf8();
             decoded.map(String::from).map_err(|_| Problem::NotFound)
         }
@@ -89,12 +112,12 @@ fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
 }
 
 /// The request as its `Idempotency-Key` names it, if it has one.
-fn parse_idempotency_key(request: &Request) -> Result<Option<KeyedRequest>, FieldError> {
+fn parse_idempotency_key(request: &Request, caller: &Caller) -> Result<Option<KeyedRequest>, FieldError> {
     let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
     let key = IdempotencyKey::try_from(key.as_bytes())
         .map_err(|error| FieldError::new("Idempotency-Key", error.to_string()))?;
     let operation = format!("{} {}", request.method(), request.raw_http_path());
-    Ok(Some(KeyedRequest::new(ANYBODY, &key, &operation, request.body().as_ref())))
+    Ok(Some(KeyedRequest::new(caller.name(), &key, &operation, request.body().as_ref())))
 }
 
 /// What `GET /orders` is asked for.
@@ -110,19 +133,22 @@ pub struct ListOrders {
 
 impl ListOrders {
     /// Parses the query.
-    pub fn parse(request: &Request) -> Result<Self, Problem> {
+    pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
         let mut query = Query { request, errors: Vec::new() };
         let user_id = query.parameter("user_id", |text| UserId::try_from(text.to_owned()));
         let limit = query.parameter("limit", str::parse);
-        let list = user_id.map_or(List::All, List::Of);
+        let list = user_id.map_or_else(|| caller.default_list(), List::Of);
         // Which list a cursor must be of is not known when the user is not.
         let user_is_known = !query.errors.iter().any(|error| error.field == "user_id");
         let cursor = user_is_known.then(|| query.parameter("cursor", |text| Cursor::decode(text, &list))).flatten();
-        if query.errors.is_empty() {
-            Ok(Self { list, limit, cursor })
-        } else {
-            Err(Problem::InvalidRequest(query.errors))
+        if !query.errors.is_empty() {
+            return Err(Problem::InvalidRequest(query.errors));
         }
+        match &list {
+            List::All => check(caller, Subject::Everybody)?,
+            List::Of(user_id) => check(caller, Subject::User(user_id))?,
+        }
+        Ok(Self { list, limit, cursor })
     }
 }
 
@@ -153,13 +179,19 @@ pub enum PutOrder {
 
 impl PutOrder {
     /// Parses the request: with an `id` it is about that order, without one about a new one.
-    pub fn parse(request: &Request) -> Result<Self, Problem> {
+    /// A caller who is a user means themselves by leaving `user_id` out.
+    pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
         let mut fields = Fields::parse(request)?;
         let id: Option<String> = fields.optional("id");
-        let user_id = fields.required("user_id");
+        let user_id = match caller.user_id() {
+            Some(own) => fields.optional("user_id").or_else(|| Some(own.clone())),
+            None => fields.required("user_id"),
+        };
         let update = fields.update(request);
-        let keyed = parse_idempotency_key(request).map_err(|error| fields.errors.push(error)).unwrap_or_default();
+        let keyed =
+            parse_idempotency_key(request, caller).map_err(|error| fields.errors.push(error)).unwrap_or_default();
         let (user_id, update) = fields.finish(user_id.zip(update))?;
+        check(caller, Subject::User(&user_id))?;
         match id {
             // A new order has no version that a condition could name (RFC 9110, 13.1.1).
             None if request.headers().contains_key(IF_MATCH) => Err(Problem::Stale),
@@ -184,11 +216,12 @@ pub struct UpdateOrder {
 
 impl UpdateOrder {
     /// Parses the request. Its body may name the order's user, but no other one.
-    pub fn parse(request: &Request, key: &OrderKey) -> Result<Self, Problem> {
+    pub fn parse(request: &Request, key: &OrderKey, caller: &Caller) -> Result<Self, Problem> {
         let mut fields = Fields::parse(request)?;
         if let Some(user_id) = fields.optional::<UserId>("user_id")
             && user_id != key.user_id
         {
+            check(caller, Subject::User(&user_id))?;
             fields.errors.push(FieldError::new("user_id", "must be the one in the path, or be left out"));
         }
         let update = fields.update(request);

@@ -1,7 +1,9 @@
 //! Answers that went well.
 
 use lambda_http::Body;
-use lambda_http::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
+use lambda_http::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ETAG, LINK, LOCATION,
+};
 use lambda_http::http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,16 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Lets pages of that origin read the response, and the headers that they have a use for (Fetch Standard, 3.2).
+pub(super) fn allow_origin(response: &mut Response, origin: &HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("ETag, Link, Location, Retry-After, WWW-Authenticate"),
+    );
 }
 
 /// 200 with the order and its `ETag`.

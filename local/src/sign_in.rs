@@ -1,0 +1,165 @@
+//! Signing in to a local stack: people by the hosted sign-in, as a browser does it, and machines by client credentials.
+
+use anyhow::{Context, ensure};
+use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::types::{AttributeType, MessageActionType};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
+use reqwest::{Response, Url};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{Stack, WEB_ORIGIN};
+
+/// A person with an account.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The e-mail address by which they sign in.
+    pub email: String,
+    /// Their password.
+    pub password: String,
+}
+
+/// What the token endpoint gives (RFC 6749, 5.1).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Tokens {
+    /// For the API.
+    pub access_token: String,
+    /// Says who signed in; only with the scope `openid`.
+    pub id_token: Option<String>,
+    /// For new tokens; only of people.
+    pub refresh_token: Option<String>,
+}
+
+/// Makes an account with a password of chance, for an admin or for anybody.
+pub async fn add_person(stack: &Stack, email: &str, admin: bool) -> anyhow::Result<Person> {
+    let cognito = Client::new(&stack.sdk_config().await);
+    let person = Person { email: email.to_owned(), password: format!("Order-{}", Uuid::new_v4()) };
+    let attribute = |name, value| AttributeType::builder().name(name).value(value).build();
+    cognito
+        .admin_create_user()
+        .user_pool_id(&stack.user_pool_id)
+        .username(email)
+        .user_attributes(attribute("email", email)?)
+        .user_attributes(attribute("email_verified", "true")?)
+        .message_action(MessageActionType::Suppress)
+        .send()
+        .await?;
+    cognito
+        .admin_set_user_password()
+        .user_pool_id(&stack.user_pool_id)
+        .username(email)
+        .password(&person.password)
+        .permanent(true)
+        .send()
+        .await?;
+    if admin {
+        let add = cognito.admin_add_user_to_group().user_pool_id(&stack.user_pool_id);
+        add.username(email).group_name("admins").send().await?;
+    }
+    Ok(person)
+}
+
+/// The secret of a machine's client.
+pub async fn client_secret(stack: &Stack, client_id: &str) -> anyhow::Result<String> {
+    let cognito = Client::new(&stack.sdk_config().await);
+    let described =
+        cognito.describe_user_pool_client().user_pool_id(&stack.user_pool_id).client_id(client_id).send().await?;
+    let client = described.user_pool_client.context("there is no such client")?;
+    client.client_secret.context("the client has no secret")
+}
+
+/// An access token of the stack's machine client, with those scopes, or with all that it may have.
+pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> anyhow::Result<String> {
+    let secret = client_secret(stack, &stack.machine_client_id).await?;
+    let mut form = vec![("grant_type", "client_credentials")];
+    form.extend(scope.map(|scope| ("scope", scope)));
+    let request = reqwest::Client::new().post(format!("{}/oauth2/token", stack.endpoint)).form(&form);
+    let response = request.basic_auth(&stack.machine_client_id, Some(secret)).send().await?;
+    tokens(response).await.map(|tokens| tokens.access_token)
+}
+
+/// The tokens of a person who signs in with those scopes, or with all that the web UI may have.
+pub async fn person_tokens(stack: &Stack, person: &Person, scope: Option<&str>) -> anyhow::Result<Tokens> {
+    let attempt = Attempt::new(scope.unwrap_or("openid email orders/read orders/write"));
+    let code = attempt.sign_in(stack, person).await?;
+    tokens(attempt.exchange(stack, &code).await?).await
+}
+
+async fn tokens(response: Response) -> anyhow::Result<Tokens> {
+    let status = response.status();
+    // The body of an answer that went well is secret.
+    ensure!(status.is_success(), "the token endpoint answers {status}: {}", response.text().await?);
+    Ok(response.json().await?)
+}
+
+/// A sign-in by authorization code (RFC 6749, 4.1), bound to whoever began it by PKCE (RFC 7636).
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// What only the one who began it knows.
+    pub verifier: String,
+    /// What must come back with the code.
+    pub state: String,
+    /// Where the code is sent.
+    pub redirect_uri: String,
+    /// What the tokens are to be good for.
+    pub scope: String,
+}
+
+impl Attempt {
+    /// Begins one, for those scopes.
+    #[must_use]
+    pub fn new(scope: &str) -> Self {
+        Self {
+            verifier: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            state: Uuid::new_v4().to_string(),
+            redirect_uri: format!("{WEB_ORIGIN}/"),
+            scope: scope.to_owned(),
+        }
+    }
+
+    /// The parameters that ask for a code.
+    #[must_use]
+    pub fn parameters<'a>(&'a self, stack: &'a Stack) -> Vec<(&'static str, String)> {
+        vec![
+            ("response_type", "code".into()),
+            ("client_id", stack.web_client_id.clone()),
+            ("redirect_uri", self.redirect_uri.clone()),
+            ("scope", self.scope.clone()),
+            ("state", self.state.clone()),
+            ("code_challenge", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&self.verifier))),
+            ("code_challenge_method", "S256".into()),
+        ]
+    }
+
+    /// Fills in the sign-in page as that person, and returns the code that comes back.
+    pub async fn sign_in(&self, stack: &Stack, person: &Person) -> anyhow::Result<String> {
+        let browser = reqwest::Client::builder().redirect(Policy::none()).build()?;
+        let page = browser.get(format!("{}/oauth2/authorize", stack.endpoint)).query(&self.parameters(stack));
+        let page = page.send().await?;
+        ensure!(page.status() == 200, "the sign-in page answers {}", page.status());
+        let mut form = self.parameters(stack);
+        form.extend([("username", person.email.clone()), ("password", person.password.clone())]);
+        let answer = browser.post(format!("{}/login", stack.endpoint)).form(&form).send().await?;
+        let location = answer.headers().get(LOCATION).context("the sign-in is refused")?.to_str()?;
+        let location = Url::parse(location)?;
+        ensure!(location.as_str().starts_with(&self.redirect_uri), "it leads elsewhere");
+        let parameter = |name| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        ensure!(parameter("state").as_ref() == Some(&self.state), "it has another state");
+        parameter("code").context("no code came back")
+    }
+
+    /// Asks for tokens in exchange for the code.
+    pub async fn exchange(&self, stack: &Stack, code: &str) -> anyhow::Result<Response> {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", &stack.web_client_id),
+            ("redirect_uri", &self.redirect_uri),
+            ("code", code),
+            ("code_verifier", &self.verifier),
+        ];
+        Ok(reqwest::Client::new().post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await?)
+    }
+}

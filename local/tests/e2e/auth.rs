@@ -1,0 +1,342 @@
+//! Who may do what, over HTTP: every operation with every kind of token.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_cognitoidentityprovider::Client as Cognito;
+use aws_sdk_cognitoidentityprovider::types::{
+    OAuthFlowType, ResourceServerScopeType, TimeUnitsType, TokenValidityUnitsType,
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use local::{Stack, sign_in};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, Api, claims, machine_token, path_of, person, person_token, published_path_of, remember, send, text, user,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Operation {
+    List,
+    Create,
+    Replace,
+    Read,
+    Update,
+    Delete,
+    DeleteAsPublished,
+}
+
+use Operation::{Create, Delete, DeleteAsPublished, List, Read, Replace, Update};
+
+const OPERATIONS: [Operation; 7] = [List, Create, Replace, Read, Update, Delete, DeleteAsPublished];
+
+impl Operation {
+    fn reads(self) -> bool {
+        matches!(self, List | Read)
+    }
+
+    /// The operation on that order, or on its user's orders.
+    fn on(self, order: &Value, api: &Api) -> RequestBuilder {
+        let content = json!({"restaurant_id": "Changed", "quantity": 7});
+        let with = |fields: &[&str]| {
+            let mut body = content.clone();
+            for field in fields {
+                body[field] = order[field].clone();
+            }
+            body
+        };
+        match self {
+            List => api.request(Method::GET, "/orders").query(&[("user_id", order["user_id"].as_str())]),
+            Create => api.request(Method::PUT, "/orders").json(&with(&["user_id"])),
+            Replace => api.request(Method::PUT, "/orders").json(&with(&["user_id", "id"])),
+            Read => api.request(Method::GET, &path_of(order)),
+            Update => api.request(Method::PUT, &path_of(order)).json(&content),
+            Delete => api.request(Method::DELETE, &path_of(order)),
+            DeleteAsPublished => api.request(Method::DELETE, &published_path_of(order)),
+        }
+    }
+
+    fn succeeds_with(self) -> u16 {
+        match self {
+            List | Replace | Read | Update => 200,
+            Create => 201,
+            Delete | DeleteAsPublished => 204,
+        }
+    }
+}
+
+/// All orders of that user, as an admin sees them.
+async fn orders_of(admin: &Api, user_id: &Value) -> Value {
+    send(admin.request(Method::GET, "/orders").query(&[("user_id", user_id.as_str())])).await.is(200).json()
+}
+
+/// Asserts that every operation on that order, which is its user's only one, is refused and changes nothing.
+async fn refused(who: &str, api: &Api, admin: &Api, order: &Value, status: impl Fn(Operation) -> u16) {
+    for operation in OPERATIONS {
+        let answer = send(operation.on(order, api)).await;
+        assert_eq!(answer.status, status(operation), "{operation:?} {who}: {answer:?}");
+        assert_eq!(orders_of(admin, &order["user_id"]).await, json!([order]), "{operation:?} {who}");
+    }
+}
+
+/// Asserts that every operation on an order of that user succeeds.
+async fn allowed(who: &str, api: &Api, admin: &Api, user_id: &Value) {
+    for operation in OPERATIONS {
+        let order = admin.order(user_id.as_str().unwrap()).await;
+        let answer = send(operation.on(&order, api)).await;
+        assert_eq!(answer.status, operation.succeeds_with(), "{operation:?} {who}: {answer:?}");
+        let now = admin.get(&path_of(&order)).await;
+        match operation {
+            List | Create | Read => assert_eq!(now.json(), order, "{operation:?} {who}"),
+            Replace | Update => assert_eq!(now.json()["version"], 2, "{operation:?} {who}"),
+            Delete | DeleteAsPublished => assert_eq!(now.status, 404, "{operation:?} {who}"),
+        }
+    }
+}
+
+/// The token with another signature, with other claims under its old signature, and with none at all.
+fn forged(token: &str) -> Vec<(&'static str, String)> {
+    let parts: Vec<_> = token.split('.').collect();
+    let [header, payload, signature] = parts[..] else { panic!("no JWT") };
+    let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+    bytes[0] ^= 1;
+    let other_signature = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let encode = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    let mut other_claims = claims(token);
+    other_claims["scope"] = json!("orders/admin");
+    other_claims["cognito:groups"] = json!(["admins"]);
+    let mut unsigned: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    unsigned["alg"] = json!("none");
+    vec![
+        ("with a tampered signature", format!("{header}.{payload}.{other_signature}")),
+        ("with tampered claims", format!("{header}.{}.{signature}", encode(other_claims))),
+        ("with alg none", format!("{}.{payload}.", encode(unsigned.clone()))),
+        ("with alg none and the signature", format!("{}.{payload}.{signature}", encode(unsigned))),
+    ]
+}
+
+/// A machine's token for everything, of a pool that has nothing to do with the API.
+async fn token_of_another_pool(stack: &Stack, cognito: &Cognito) -> String {
+    let pool = cognito.create_user_pool().pool_name(user("other")).send().await.unwrap().user_pool.unwrap();
+    let scope = |name| ResourceServerScopeType::builder().scope_name(name).scope_description(name).build().unwrap();
+    let server = cognito.create_resource_server().user_pool_id(pool.id().unwrap()).identifier("orders").name("orders");
+    let server = ["read", "write", "admin"].into_iter().fold(server, |server, name| server.scopes(scope(name)));
+    server.send().await.unwrap();
+    let other = Stack { user_pool_id: pool.id().unwrap().to_owned(), ..stack.clone() };
+    let client = machine_client(&other, cognito, TimeUnitsType::Hours, 1).await;
+    machine_token(&Stack { machine_client_id: client, ..other }, None).await
+}
+
+/// A machine's client whose tokens are good for that time.
+async fn machine_client(stack: &Stack, cognito: &Cognito, unit: TimeUnitsType, lifetime: i32) -> String {
+    let create = cognito.create_user_pool_client().user_pool_id(&stack.user_pool_id).client_name(user("client"));
+    let created = create
+        .generate_secret(true)
+        .allowed_o_auth_flows_user_pool_client(true)
+        .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
+        .set_allowed_o_auth_scopes(Some(["orders/read", "orders/write", "orders/admin"].map(String::from).into()))
+        .token_validity_units(TokenValidityUnitsType::builder().access_token(unit).build())
+        .access_token_validity(lifetime)
+        .send()
+        .await
+        .unwrap();
+    let client = created.user_pool_client.unwrap();
+    remember(client.client_secret().unwrap());
+    client.client_id.unwrap()
+}
+
+/// A token for everything whose time is up.
+async fn expired_token(stack: &Stack, cognito: &Cognito) -> String {
+    let client = machine_client(stack, cognito, TimeUnitsType::Seconds, 1).await;
+    let token = machine_token(&Stack { machine_client_id: client, ..stack.clone() }, None).await;
+    let end = Duration::from_secs(claims(&token)["exp"].as_u64().unwrap() + 1);
+    tokio::time::sleep(end.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH).unwrap())).await;
+    token
+}
+
+#[tokio::test]
+async fn without_a_good_token_every_operation_is_401_and_changes_nothing() {
+    let admin = Api::new().await;
+    let stack = admin.stack.clone();
+    let cognito = Cognito::new(&stack.sdk_config().await);
+    let order = admin.order(&user("Ann")).await;
+    let good = machine_token(&stack, None).await;
+    let ann = person(&stack, "ann", true).await;
+    let id_token = sign_in::person_tokens(&stack, &ann, None).await.unwrap().id_token.unwrap();
+
+    refused("without a token", &admin.without_token(), &admin, &order, |_| 401).await;
+    let mut tokens = vec![
+        ("with garbage", "garbage".to_owned()),
+        ("with garbage of the right shape", "a.b.c".to_owned()),
+        ("of another pool", token_of_another_pool(&stack, &cognito).await),
+        ("that has expired", expired_token(&stack, &cognito).await),
+        ("that is an admin's ID token", remember(id_token)),
+        ("with no scope of ours", person_token(&stack, &ann, Some("openid email")).await),
+    ];
+    tokens.extend(forged(&good));
+    for (who, token) in tokens {
+        refused(who, &admin.with_token(token), &admin, &order, |_| 401).await;
+    }
+    // What was wrong with those is what their names say: the same from the same hands is good.
+    let client = machine_client(&stack, &cognito, TimeUnitsType::Hours, 1).await;
+    let lasting = machine_token(&Stack { machine_client_id: client, ..stack.clone() }, None).await;
+    for token in [good, lasting] {
+        assert_eq!(admin.with_token(token).get(&path_of(&order)).await.is(200).json(), order);
+    }
+}
+
+#[tokio::test]
+async fn reads_need_the_scope_to_read_and_writes_the_scope_to_write() {
+    let admin = Api::new().await;
+    let ann = person(&admin.stack, "ann", false).await;
+    let machine = text(&json!(admin.stack.machine_client_id));
+    for (scope, reads, writes) in [("orders/read", true, false), ("orders/write", false, true)] {
+        let persons = person_token(&admin.stack, &ann, Some(scope)).await;
+        let machines = machine_token(&admin.stack, Some(scope)).await;
+        let names = [text(&claims(&persons)["sub"]), machine.clone()];
+        for (token, name) in [persons, machines].into_iter().zip(names) {
+            let api = admin.with_token(token);
+            for operation in OPERATIONS {
+                let order = admin.order(&name).await;
+                let answer = send(operation.on(&order, &api)).await;
+                let allowed = if operation.reads() { reads } else { writes };
+                let status = if allowed { operation.succeeds_with() } else { 401 };
+                assert_eq!(answer.status, status, "{operation:?} with {scope}: {answer:?}");
+                if !allowed {
+                    assert_eq!(admin.get(&path_of(&order)).await.is(200).json(), order, "{operation:?} with {scope}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_reaches_their_own_orders_and_nobody_elses() {
+    let admin = Api::new().await;
+    let (ann, bob) = (person(&admin.stack, "ann", false).await, person(&admin.stack, "bob", false).await);
+    let ann_token = person_token(&admin.stack, &ann, None).await;
+    let bob_id = claims(&person_token(&admin.stack, &bob, None).await)["sub"].clone();
+    let ann_id = claims(&ann_token)["sub"].clone();
+    let ann = admin.with_token(ann_token);
+
+    allowed("by their owner", &ann, &admin, &ann_id).await;
+
+    // Another's order is hidden where a path names it, and forbidden where a body or a query names its user.
+    let of_bob = admin.order(bob_id.as_str().unwrap()).await;
+    let status = |operation| match operation {
+        List | Create | Replace => 403,
+        Read | Update | Delete | DeleteAsPublished => 404,
+    };
+    refused("of another", &ann, &admin, &of_bob, status).await;
+    let named: Vec<Answer> = vec![
+        send(List.on(&of_bob, &ann)).await,
+        send(Create.on(&of_bob, &ann)).await,
+        send(Replace.on(&of_bob, &ann)).await,
+    ];
+    for answer in named {
+        assert_eq!(answer.problem(403), ["user_id"]);
+    }
+    let own = admin.order(ann_id.as_str().unwrap()).await;
+    let update = ann.put(&path_of(&own), &json!({"user_id": bob_id, "restaurant_id": "R", "quantity": 1})).await;
+    assert_eq!(update.problem(403), ["user_id"]);
+    assert_eq!(ann.get(&path_of(&own)).await.is(200).json(), own);
+
+    // What is another's and what is not there can't be told apart.
+    let mut absent = of_bob.clone();
+    absent["id"] = json!("01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1");
+    let without_id = |answer: Answer| {
+        let mut body = answer.is(404).json();
+        body["request_id"] = Value::Null;
+        body
+    };
+    assert_eq!(without_id(ann.get(&path_of(&of_bob)).await), without_id(ann.get(&path_of(&absent)).await));
+}
+
+#[tokio::test]
+async fn a_person_is_the_user_whom_they_leave_out() {
+    let admin = Api::new().await;
+    let ann = person(&admin.stack, "ann", false).await;
+    let token = person_token(&admin.stack, &ann, None).await;
+    let (ann, ann_id) = (admin.with_token(&token), claims(&token)["sub"].clone());
+    admin.order(&user("Somebody else")).await;
+
+    let order = ann.put("/orders", &json!({"restaurant_id": "R", "quantity": 1})).await.is(201).json();
+    assert_eq!(order["user_id"], ann_id);
+    assert_eq!(ann.get("/orders").await.is(200).json(), json!([order]));
+    let replaced = json!({"id": order["id"], "restaurant_id": "R", "quantity": 2});
+    assert_eq!(ann.put("/orders", &replaced).await.is(200).json()["quantity"], "2");
+
+    // The next page of one's own list is one's own too.
+    ann.put("/orders", &json!({"restaurant_id": "R", "quantity": 1})).await.is(201);
+    let page = ann.get("/orders?limit=1").await.is(200);
+    let link = page.header("link").strip_prefix('<').unwrap().split('>').next().unwrap().to_owned();
+    assert_eq!(ann.follow(page.url.join(&link).unwrap()).await.is(200).json()[0]["id"], order["id"]);
+}
+
+#[tokio::test]
+async fn admins_reach_everybodys_orders() {
+    let admin = Api::new().await;
+    let boss = person(&admin.stack, "boss", true).await;
+    let token = person_token(&admin.stack, &boss, None).await;
+    let boss_id = claims(&token)["sub"].clone();
+    let boss = admin.with_token(token);
+    let somebody = json!(user("Ann"));
+    allowed("by an admin", &boss, &admin, &somebody).await;
+    allowed("by a machine that is an admin", &admin, &admin, &json!(user("Ann"))).await;
+
+    let everybodys = boss.get("/orders?limit=1000").await.is(200).json();
+    assert!(everybodys.as_array().unwrap().iter().any(|order| order["user_id"] == somebody));
+    // An admin is a user too; a machine that is an admin must say for whom it acts.
+    let nobodys = json!({"restaurant_id": "R", "quantity": 1});
+    assert_eq!(boss.put("/orders", &nobodys).await.is(201).json()["user_id"], boss_id);
+    assert_eq!(admin.put("/orders", &nobodys).await.problem(400), ["user_id"]);
+}
+
+#[tokio::test]
+async fn a_machine_that_is_no_admin_is_a_user_by_its_client_id() {
+    let admin = Api::new().await;
+    let client =
+        machine_client(&admin.stack, &Cognito::new(&admin.stack.sdk_config().await), TimeUnitsType::Hours, 1).await;
+    let stack = Stack { machine_client_id: client.clone(), ..admin.stack.clone() };
+    let machine = admin.with_token(machine_token(&stack, Some("orders/read orders/write")).await);
+    let order = machine.put("/orders", &json!({"restaurant_id": "R", "quantity": 1})).await.is(201).json();
+    assert_eq!(order["user_id"], client);
+    assert_eq!(machine.get("/orders").await.is(200).json(), json!([order]));
+    allowed("by its machine", &machine, &admin, &json!(client)).await;
+    let of_ann = admin.order(&user("Ann")).await;
+    let status = |operation| if matches!(operation, List | Create | Replace) { 403 } else { 404 };
+    refused("by a machine", &machine, &admin, &of_ann, status).await;
+    // With the scope of admins it may.
+    allowed("by its machine as an admin", &admin.with_token(machine_token(&stack, None).await), &admin, &json!(client))
+        .await;
+}
+
+#[tokio::test]
+async fn idempotency_keys_of_different_callers_have_nothing_to_do_with_each_other() {
+    let admin = Api::new().await;
+    let key = user("key").replace(' ', "_");
+    let mut orders = Vec::new();
+    for name in ["ann", "bob"] {
+        let token = person_token(&admin.stack, &person(&admin.stack, name, false).await, None).await;
+        let create = admin.with_token(token).request(Method::PUT, "/orders").header("Idempotency-Key", &key);
+        orders.push(send(create.json(&json!({"restaurant_id": "R", "quantity": 1}))).await.is(201).json());
+    }
+    assert_ne!(orders[0]["user_id"], orders[1]["user_id"]);
+    assert_ne!(orders[0]["id"], orders[1]["id"]);
+}
+
+#[tokio::test]
+async fn browsers_may_read_the_answers_and_their_headers_and_ask_before_without_a_token() {
+    let api = Api::new().await;
+    let order = api.order(&user("Ann")).await;
+    for answer in [api.get(&path_of(&order)).await.is(200), api.get("/orders/Ann/order/7").await.is(404)] {
+        assert_eq!(answer.header("access-control-allow-origin"), local::WEB_ORIGIN);
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            "ETag, Link, Location, Retry-After, WWW-Authenticate"
+        );
+    }
+    for path in ["/orders", &path_of(&order), &published_path_of(&order)] {
+        send(api.without_token().request(Method::OPTIONS, path)).await.is(200);
+    }
+}

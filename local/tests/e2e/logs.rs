@@ -1,0 +1,80 @@
+//! What the run has left in its logs. `make e2e` runs it after all other tests, on the same stack.
+
+use std::fs;
+
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use local::Stack;
+use local::sign_in::client_secret;
+
+use crate::support::{machine_token, secrets_file};
+
+/// Every log of the run: its name and what is in it.
+async fn logs(stack: &Stack, client: &Client) -> Vec<(String, String)> {
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(stack.scratch()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            logs.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    assert!(!logs.is_empty(), "the emulator has a log");
+    let pages = client.describe_log_groups().into_paginator().items().send();
+    for group in pages.collect::<Result<Vec<_>, _>>().await.unwrap() {
+        let name = group.log_group_name.unwrap();
+        let pages = client.filter_log_events().log_group_name(&name).into_paginator().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
+        let messages = pages.into_iter().flat_map(|page| page.events.unwrap_or_default()).filter_map(|e| e.message);
+        logs.push((name, messages.collect::<Vec<_>>().join("\n")));
+    }
+    logs
+}
+
+/// The names of the logs in which one of the secrets stands, or anything of a token's form.
+fn leaks<'a>(logs: &'a [(String, String)], secrets: &[String]) -> Vec<&'a str> {
+    // A JWT begins with a JSON object, and that begins with these bytes in base64 (RFC 7519).
+    let has_token = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c)).any(is_token);
+    let is_leak = |text: &str| has_token(text) || secrets.iter().any(|secret| text.contains(secret));
+    logs.iter().filter(|(_, text)| is_leak(text)).map(|(name, _)| name.as_str()).collect()
+}
+
+fn is_token(word: &str) -> bool {
+    word.starts_with("eyJ") && word.split('.').count() == 3
+}
+
+#[tokio::test]
+async fn no_log_has_a_token_a_password_or_a_secret() {
+    let stack = Stack::from_environment().unwrap();
+    let client = Client::new(&stack.sdk_config().await);
+    let mut secrets: Vec<String> = fs::read_to_string(secrets_file()).unwrap().lines().map(str::to_owned).collect();
+    assert!(secrets.len() > 50, "the other tests ran before, on this stack");
+    secrets.push(client_secret(&stack, &stack.machine_client_id).await.unwrap());
+    let before = logs(&stack, &client).await;
+    let lines: usize = before.iter().map(|(_, text)| text.lines().count()).sum();
+    assert!(lines > 1000, "the functions' logs are there");
+    assert_eq!(leaks(&before, &secrets), [""; 0]);
+
+    // That this can find one: a token planted in a function's log, a password in the emulator's.
+    let token = machine_token(&stack, None).await;
+    let group = before.iter().map(|(name, _)| name).find(|name| name.starts_with("/aws/lambda/")).unwrap();
+    let stream = "planted";
+    client.create_log_stream().log_group_name(group).log_stream_name(stream).send().await.unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let event = InputLogEvent::builder()
+        .timestamp(now.try_into().unwrap())
+        .message(format!(r#"{{"authorization":"Bearer {token}"}}"#))
+        .build()
+        .unwrap();
+    let put = client.put_log_events().log_group_name(group).log_stream_name(stream).log_events(event);
+    put.send().await.unwrap();
+    let password = secrets.iter().find(|secret| secret.starts_with("Order-")).unwrap();
+    let file = stack.scratch().join("planted.log");
+    fs::write(&file, format!("signed in with {password}\n")).unwrap();
+    let after = logs(&stack, &client).await;
+    let mut found = leaks(&after, &secrets);
+    found.sort_unstable();
+    let mut planted = [group.as_str(), file.to_str().unwrap()];
+    planted.sort_unstable();
+    assert_eq!(found, planted);
+    fs::remove_file(file).unwrap();
+}

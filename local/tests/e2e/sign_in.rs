@@ -1,0 +1,101 @@
+//! The hosted sign-in over HTTP, as a browser and a web UI go through it.
+
+use local::Stack;
+use local::sign_in::{Attempt, Tokens};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Api, claims, person, remember};
+
+const SCOPE: &str = "openid email orders/read orders/write";
+
+/// Asserts that the token endpoint refuses for that reason (RFC 6749, 5.2).
+async fn assert_refused(response: Response, error: &str) {
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(response.json::<Value>().await.unwrap()["error"], error);
+}
+
+async fn tokens(response: Response) -> Tokens {
+    assert_eq!(response.status(), StatusCode::OK);
+    let tokens: Tokens = response.json().await.unwrap();
+    remember(&tokens.access_token);
+    tokens.id_token.iter().chain(&tokens.refresh_token).for_each(|token| _ = remember(token));
+    tokens
+}
+
+async fn refresh(stack: &Stack, token: &str) -> Response {
+    let form = [("grant_type", "refresh_token"), ("client_id", &stack.web_client_id), ("refresh_token", token)];
+    Client::new().post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_person_signs_in_uses_the_api_refreshes_and_signs_out() {
+    let api = Api::new().await;
+    let stack = &api.stack;
+    let ann = person(stack, "ann", false).await;
+
+    let attempt = Attempt::new(SCOPE);
+    remember(&attempt.verifier);
+    let code = remember(attempt.sign_in(stack, &ann).await.unwrap());
+    let given = tokens(attempt.exchange(stack, &code).await.unwrap()).await;
+    let order = json!({"restaurant_id": "R", "quantity": 1});
+    let order = api.with_token(&given.access_token).put("/orders", &order).await.is(201).json();
+    let access = claims(&given.access_token);
+    assert_eq!(order["user_id"], access["sub"]);
+    assert_eq!(access["exp"].as_u64().unwrap() - access["iat"].as_u64().unwrap(), 15 * 60);
+    let identity = claims(given.id_token.as_deref().unwrap());
+    assert_eq!((&identity["email"], &identity["sub"]), (&json!(ann.email), &access["sub"]));
+
+    // The code is good once.
+    assert_refused(attempt.exchange(stack, &code).await.unwrap(), "invalid_grant").await;
+
+    let again = tokens(refresh(stack, given.refresh_token.as_deref().unwrap()).await).await;
+    assert_ne!(again.access_token, given.access_token);
+    assert_eq!(api.with_token(&again.access_token).get("/orders").await.is(200).json(), json!([order]));
+    assert_refused(refresh(stack, "nonsense").await, "invalid_grant").await;
+
+    let browser = Client::builder().redirect(Policy::none()).build().unwrap();
+    let logout = |uri: &'static str| {
+        let query = [("client_id", stack.web_client_id.as_str()), ("logout_uri", uri)];
+        browser.get(format!("{}/logout", stack.endpoint)).query(&query).send()
+    };
+    let left = logout("http://localhost:5173/").await.unwrap();
+    assert_eq!((left.status().as_u16(), left.headers()["location"].as_bytes()), (302, &b"http://localhost:5173/"[..]));
+    assert_eq!(logout("https://elsewhere.example/").await.unwrap().status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_code_is_of_no_use_without_its_verifier() {
+    let api = Api::new().await;
+    let stack = &api.stack;
+    let ann = person(stack, "ann", false).await;
+    let attempt = Attempt::new(SCOPE);
+    let code = remember(attempt.sign_in(stack, &ann).await.unwrap());
+    let stolen = Attempt { verifier: Attempt::new(SCOPE).verifier, ..attempt.clone() };
+    assert_refused(stolen.exchange(stack, &code).await.unwrap(), "invalid_grant").await;
+    assert_refused(
+        Attempt { verifier: String::new(), ..attempt.clone() }.exchange(stack, &code).await.unwrap(),
+        "invalid_grant",
+    )
+    .await;
+    let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..attempt };
+    assert_refused(elsewhere.exchange(stack, &code).await.unwrap(), "invalid_grant").await;
+}
+
+#[tokio::test]
+async fn the_sign_in_gives_nothing_to_strangers() {
+    let api = Api::new().await;
+    let stack = &api.stack;
+    let mut ann = person(stack, "ann", false).await;
+
+    // Codes go where the client is at home, for scopes that it may have.
+    let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..Attempt::new(SCOPE) };
+    assert!(elsewhere.sign_in(stack, &ann).await.unwrap_err().to_string().contains("400"));
+    let greedy = Attempt::new("openid orders/admin");
+    greedy.sign_in(stack, &ann).await.unwrap_err();
+
+    ann.password = "Wrong-password-1".into();
+    let wrong = Attempt::new(SCOPE).sign_in(stack, &ann).await;
+    assert_eq!(wrong.unwrap_err().to_string(), "the sign-in is refused");
+}
