@@ -125,8 +125,14 @@ e2e-on-stack:
 	cargo test --locked --workspace --test e2e -- --skip watch:: --skip logs::
 	@# By itself, for it compiles.
 	cargo test --locked --workspace --test e2e watch::
+	tools/fuzz/run
 	@# Last, for it looks at what all others have left.
 	cargo test --locked --workspace --test e2e logs::
+
+.PHONY: fuzz
+fuzz: ## schemathesis alone: openapi.yaml against a fresh local stack (after make tools host-build)
+	cargo build --quiet --locked --workspace --bin local
+	target/debug/local run -- tools/fuzz/run
 
 .PHONY: openapi
 openapi: ## Writes openapi.yaml anew from the types
