@@ -123,11 +123,11 @@ e2e: ## End-to-end tests on a fresh local stack
 .PHONY: e2e-on-stack
 e2e-on-stack:
 	cargo test --locked --workspace --test e2e -- --skip watch:: --skip logs::
-	@# By itself, for it compiles.
-	cargo test --locked --workspace --test e2e watch::
 	tools/fuzz/run
-	@# Last, for it looks at what all others have left.
+	@# After them, for it looks at what they have left.
 	cargo test --locked --workspace --test e2e logs::
+	@# By itself and last, for it compiles, with other flags.
+	cargo test --locked --workspace --test e2e watch::
 
 .PHONY: fuzz
 fuzz: ## schemathesis alone: openapi.yaml against a fresh local stack (after make tools host-build)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{Stack, WEB_ORIGIN};
 
 /// A person with an account.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Person {
     /// The e-mail address by which they sign in.
     pub email: String,
@@ -23,7 +23,7 @@ pub struct Person {
 }
 
 /// What the token endpoint gives (RFC 6749, 5.1).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Tokens {
     /// For the API.
     pub access_token: String,
@@ -96,7 +96,7 @@ async fn tokens(response: Response) -> anyhow::Result<Tokens> {
 }
 
 /// A sign-in by authorization code (RFC 6749, 4.1), bound to whoever began it by PKCE (RFC 7636).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Attempt {
     /// What only the one who began it knows.
     pub verifier: String,

@@ -4,9 +4,9 @@
 #![expect(dead_code, reason = "the functions and structs below are here for their descriptions")]
 
 use shared::http::ProblemDetails;
-use shared::order::{Order, OrderId, Quantity, RestaurantId, UserId};
+use shared::order::{Order, OrderId, RestaurantId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{
     AuthorizationCode, ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
 };
@@ -108,15 +108,10 @@ impl Modify for SignIn {
     fn modify(&self, document: &mut Document) {
         // A stack's own address is its output SignInUrl.
         let url = |path| format!("https://order-api-dev-123456789012.auth.eu-west-1.amazoncognito.com/oauth2/{path}");
-        let scopes = || {
-            Scopes::from_iter([
-                ("orders/read", "See orders"),
-                ("orders/write", "Create, change and delete orders"),
-                ("orders/admin", "Everything, with everybody's orders; for machines alone"),
-            ])
-        };
-        let people = AuthorizationCode::new(url("authorize"), url("token"), scopes());
-        let machines = ClientCredentials::new(url("token"), scopes());
+        let own = [("orders/read", "See orders"), ("orders/write", "Create, change and delete orders")];
+        let admin = ("orders/admin", "Everything, with everybody's orders");
+        let people = AuthorizationCode::new(url("authorize"), url("token"), Scopes::from_iter(own));
+        let machines = ClientCredentials::new(url("token"), own.into_iter().chain([admin]).collect());
         let flows = [Flow::AuthorizationCode(people), Flow::ClientCredentials(machines)];
         let described = "Amazon Cognito. People sign in with a code and PKCE, and have their own orders; admins by the \
             group `admins` have everybody's. Machines have client credentials. The address is the stack's output SignInUrl.";
@@ -134,20 +129,12 @@ impl Modify for SignIn {
     }
 }
 
-/// How many, as a client may say it.
-#[derive(serde::Serialize, ToSchema)]
-#[serde(untagged)]
-enum QuantityInput {
-    /// As a string of digits.
-    Text(Quantity),
-    /// As a number.
-    Number(QuantityNumber),
+/// How many, as a client may say it: as a number or as a string of digits.
+fn quantity() -> Object {
+    let text_or_number = SchemaType::from_iter([Type::String, Type::Integer]);
+    let quantity = ObjectBuilder::new().schema_type(text_or_number).pattern(Some("^([1-9][0-9]{0,2}|1000)$"));
+    quantity.minimum(Some(1)).maximum(Some(1000)).examples([3]).build()
 }
-
-/// How many, as a number.
-#[derive(serde::Serialize, ToSchema)]
-#[schema(minimum = 1, maximum = 1000, example = 3)]
-struct QuantityNumber(u16);
 
 /// What a client says of an order. With `id` it is about that order, without about a new one. The fields that the
 /// server sets may be sent, and are ignored.
@@ -158,7 +145,8 @@ struct PutOrder {
     /// others it is their own when it is left out.
     user_id: Option<UserId>,
     restaurant_id: RestaurantId,
-    quantity: QuantityInput,
+    #[schema(schema_with = quantity)]
+    quantity: (),
     /// The order that is to be changed.
     id: Option<OrderId>,
     #[schema(value_type = Value, required = false)]
@@ -176,7 +164,8 @@ struct PutOrder {
 #[serde(deny_unknown_fields)]
 struct UpdateOrder {
     restaurant_id: RestaurantId,
-    quantity: QuantityInput,
+    #[schema(schema_with = quantity)]
+    quantity: (),
     /// No other than the one in the path.
     user_id: Option<UserId>,
     #[schema(value_type = Value, required = false)]

@@ -176,8 +176,13 @@ def test_the_gateway_answers_problems_that_browsers_may_read(api: dict, root: Pa
         if f'"{kind}"' in source:
             assert f'"{kind}", "{problem["title"]}"' in " ".join(source.split()), name
     assert answers["UNAUTHORIZED"]["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
-    # What API Gateway calls a missing token is a route that isn't there.
-    assert answers["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == "404"
+    # What API Gateway takes for a call without AWS credentials, or with bad ones, is a route that isn't there.
+    for name in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"):
+        assert answers[name]["statusCode"] == "404"
+
+
+def test_another_web_origin_is_deployed(template: dict) -> None:
+    assert template["Resources"]["Api"]["Properties"]["AlwaysDeploy"] is True
 
 
 def test_accounts_are_protected(template: dict) -> None:
@@ -187,6 +192,9 @@ def test_accounts_are_protected(template: dict) -> None:
     password = {"MinimumLength": 12, **required, "TemporaryPasswordValidityDays": 3}
     assert settings["Policies"]["PasswordPolicy"] == password
     assert settings["UsernameAttributes"] == settings["AutoVerifiedAttributes"] == ["email"]
+    verified_first = {"AttributesRequireVerificationBeforeUpdate": ["email"]}
+    assert settings["UserAttributeUpdateSettings"] == verified_first
+    assert [m["Name"] for m in settings["AccountRecoverySetting"]["RecoveryMechanisms"]] == ["verified_email"]
     assert (settings["MfaConfiguration"], settings["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
     assert settings["DeletionProtection"] == {"Fn::If": ["IsProd", "ACTIVE", "INACTIVE"]}
     assert (
@@ -203,7 +211,10 @@ def test_the_web_client_has_no_secret_and_its_tokens_are_short_lived(template: d
     assert web["AllowedOAuthFlows"] == ["code"]
     assert {s for s in web["AllowedOAuthScopes"] if "/" in s} == {"orders/read", "orders/write"}
     assert (web["AccessTokenValidity"], web["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
-    assert web["RefreshTokenRotation"]["Feature"] == "ENABLED"
+    assert (web["RefreshTokenValidity"], web["TokenValidityUnits"]["RefreshToken"]) == (7, "days")
+    assert web["RefreshTokenRotation"] == {"Feature": "ENABLED", "RetryGracePeriodSeconds": 10}
+    assert web["EnableTokenRevocation"] is True
+    assert web["PreventUserExistenceErrors"] == "ENABLED"
     # Cognito refuses rotation where the pool's own API may refresh too.
     assert "ALLOW_REFRESH_TOKEN_AUTH" not in web["ExplicitAuthFlows"]
     assert (web["CallbackURLs"], web["LogoutURLs"]) == ({"Ref": "CallbackUrls"}, {"Ref": "LogoutUrls"})
@@ -217,6 +228,11 @@ def test_the_machine_client_signs_in_no_people(template: dict) -> None:
     assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
     server = template["Resources"]["OrdersScopes"]["Properties"]
     assert {f"{server['Identifier']}/{s['ScopeName']}" for s in server["Scopes"]} == set(machine["AllowedOAuthScopes"])
+
+
+def test_clients_are_made_after_the_scopes_that_they_name(template: dict) -> None:
+    for client in ("WebClient", "MachineClient"):
+        assert template["Resources"][client]["DependsOn"] == "OrdersScopes"
 
 
 def test_the_sign_in_has_an_address_of_its_own_for_each_account_and_stack(template: dict) -> None:

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
+
+use crate::support::claims;
 
 fn dev(port: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
@@ -38,6 +40,15 @@ async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> Str
 async fn paste(line: &str) -> Value {
     let ran = Command::new("sh").args(["-c", line]).current_dir("..").output().await.unwrap();
     serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {ran:?}"))
+}
+
+/// What `make token` prints.
+async fn make_token(port: u16, variables: &[(&str, &str)]) -> String {
+    let mut make = Command::new("make");
+    make.current_dir("..").args(["--silent", "token", &format!("PORT={port}")]);
+    let ran = make.args(variables.iter().map(|(name, value)| format!("{name}={value}"))).output().await.unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
 }
 
 /// The README's lines on using the API, pasted into a shell as they stand.
@@ -107,11 +118,20 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
     let mut running = Running::spawn(dev(port));
     let mut lines = running.lines();
 
+    let ann = line_with(&mut lines, "ann@example.com").await;
+    let admin = line_with(&mut lines, "admin@example.com").await;
     let list = line_with(&mut lines, "curl").await;
     let create = line_with(&mut lines, "curl").await;
     assert_eq!(paste(&list).await.as_array().unwrap().len(), 3, "sample orders are there");
     assert_eq!(paste(&create).await["order_status"], "PENDING");
     line_with(&mut lines, "get-orders   200 GET /orders").await;
+
+    for (printed, groups) in [(ann, json!(null)), (admin, json!(["admins"]))] {
+        let (email, password) = printed.split_once(' ').unwrap();
+        let token = make_token(port, &[("PERSON", email), ("PASSWORD", password.trim())]).await;
+        assert_eq!(claims(&token)["cognito:groups"], groups, "{email}");
+    }
+    assert_eq!(claims(&make_token(port, &[("SCOPE", "orders/read")]).await)["scope"], "orders/read");
 
     let shown = paste_readme(port).await;
     let statuses: Vec<_> = shown.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();

@@ -1,7 +1,9 @@
 //! The hosted sign-in over HTTP, as a browser and a web UI go through it.
 
+use aws_sdk_cognitoidentityprovider::Client as Cognito;
+use aws_sdk_cognitoidentityprovider::types::AttributeType;
 use local::Stack;
-use local::sign_in::{Attempt, Tokens};
+use local::sign_in::{Attempt, Person, Tokens};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -79,8 +81,10 @@ async fn a_code_is_of_no_use_without_its_verifier() {
         "invalid_grant",
     )
     .await;
-    let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..attempt };
+    let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..attempt.clone() };
     assert_refused(elsewhere.exchange(stack, &code).await.unwrap(), "invalid_grant").await;
+    // It was good all the time.
+    tokens(attempt.exchange(stack, &code).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -92,10 +96,29 @@ async fn the_sign_in_gives_nothing_to_strangers() {
     // Codes go where the client is at home, for scopes that it may have.
     let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..Attempt::new(SCOPE) };
     assert!(elsewhere.sign_in(stack, &ann).await.unwrap_err().to_string().contains("400"));
-    let greedy = Attempt::new("openid orders/admin");
-    greedy.sign_in(stack, &ann).await.unwrap_err();
+    let greedy = Attempt::new("openid orders/admin").sign_in(stack, &ann).await;
+    assert_eq!(greedy.unwrap_err().to_string(), "the sign-in page answers 302 Found");
 
     ann.password = "Wrong-password-1".into();
     let wrong = Attempt::new(SCOPE).sign_in(stack, &ann).await;
     assert_eq!(wrong.unwrap_err().to_string(), "the sign-in is refused");
+}
+
+#[tokio::test]
+async fn whoever_signs_up_by_themselves_gets_in_once_their_address_is_confirmed() {
+    let api = Api::new().await;
+    let stack = &api.stack;
+    let cognito = Cognito::new(&stack.sdk_config().await);
+    let zoe = Person { email: "zoe@example.com".into(), password: remember("Zoe-has-1-password".to_owned()) };
+    let weak = cognito.sign_up().client_id(&stack.web_client_id).username("weak@example.com").password("Short-1");
+    assert!(weak.send().await.unwrap_err().into_service_error().is_invalid_password_exception());
+    let sign_up = cognito.sign_up().client_id(&stack.web_client_id).username(&zoe.email).password(&zoe.password);
+    let address = AttributeType::builder().name("email").value(&zoe.email).build().unwrap();
+    sign_up.user_attributes(address).send().await.unwrap();
+
+    let early = Attempt::new(SCOPE).sign_in(stack, &zoe).await;
+    assert_eq!(early.unwrap_err().to_string(), "the sign-in is refused");
+    let confirm = cognito.admin_confirm_sign_up().user_pool_id(&stack.user_pool_id);
+    confirm.username(&zoe.email).send().await.unwrap();
+    remember(Attempt::new(SCOPE).sign_in(stack, &zoe).await.unwrap());
 }

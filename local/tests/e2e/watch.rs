@@ -19,7 +19,13 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
     let mut watch = Running::spawn(command);
     let mut lines = watch.lines();
     while !lines.next_line().await.unwrap().expect("it ended").contains("cargo-lambda lambda invoke") {}
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let printed = tokio::spawn(async move {
+        let mut printed = String::new();
+        while let Ok(Some(line)) = lines.next_line().await {
+            printed += &line;
+        }
+        printed
+    });
 
     // Compiling takes its time.
     let http = Client::builder().timeout(Duration::from_mins(10)).build().unwrap();
@@ -53,4 +59,6 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
     assert!(its.iter().all(|what| !processes_with(what).is_empty()), "cargo-lambda and functions run");
     watch.stop(Signal::SIGINT).await;
     assert_eq!(its.map(|what| processes_with(&what)), [[""; 0]; 2]);
+    let warned = printed.await.unwrap().matches("whoever sends no token is taken for an administrator").count();
+    assert!(warned >= 5, "each of the functions warns at its start: {warned}");
 }

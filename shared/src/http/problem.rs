@@ -44,8 +44,8 @@ pub enum Problem {
     MalformedJson(serde_json::Error),
     /// 401: nobody is known to have sent it.
     Unauthenticated,
-    /// 403: that field names a user whose orders are not the caller's to see or to make.
-    Forbidden(&'static str),
+    /// 403: `user_id` names a user whose orders are not the caller's to see or to make.
+    Forbidden,
     /// 404: there is no such order, or none that the caller may know of.
     NotFound,
     /// 409: the order is no longer PENDING.
@@ -128,7 +128,7 @@ impl Problem {
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid"),
             Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "You are not signed in"),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "That is not yours to do"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "That is not yours to do"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such order"),
             Self::NotPending => (StatusCode::CONFLICT, "not-pending", "The order is no longer PENDING"),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale-version", "The order has another version"),
@@ -154,7 +154,7 @@ impl Problem {
             Self::Unauthenticated => {
                 "Send Authorization: Bearer with an access token that has the scope of this operation.".into()
             }
-            Self::Forbidden(field) => format!("{field}: {OWN}"),
+            Self::Forbidden => format!("user_id: {OWN}"),
             Self::NotFound => "There is no order of that user with that id.".into(),
             Self::NotPending => {
                 "Only a PENDING order can be changed. This one has moved on; it can still be deleted.".into()
@@ -179,7 +179,7 @@ impl Problem {
         match self {
             Self::InvalidRequest(errors) => errors.clone(),
             Self::MalformedJson(error) => vec![FieldError::new("body", error.to_string())],
-            Self::Forbidden(field) => vec![FieldError::new(*field, OWN)],
+            Self::Forbidden => vec![FieldError::new("user_id", OWN)],
             _ => Vec::new(),
         }
     }

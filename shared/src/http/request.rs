@@ -50,10 +50,10 @@ pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem
     Ok(key)
 }
 
-/// Whether that is the caller's to do. A user that is named and isn't theirs is named in the field `user_id`.
+/// Whether that is the caller's to do.
 fn check(caller: &Caller, subject: Subject<'_>) -> Result<(), Problem> {
     caller.may(subject).map_err(|denied| match denied {
-        Denied::Forbidden => Problem::Forbidden("user_id"),
+        Denied::Forbidden => Problem::Forbidden,
         Denied::Hidden => Problem::NotFound,
     })
 }

@@ -68,10 +68,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 pub(super) fn allow_origin(response: &mut Response, origin: &HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("ETag, Link, Location, Retry-After, WWW-Authenticate"),
-    );
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Link, Location, Retry-After"));
 }
 
 /// 200 with the order and its `ETag`.
