@@ -89,7 +89,7 @@ lint: ## Format and lints
 
 .PHONY: unit
 unit: ## Unit tests, and the store against a DynamoDB engine in process
-	cargo test --quiet --locked --workspace --lib --bins --test store --test up_to_date
+	cargo test --quiet --locked --workspace --lib --bins --test store --test providers --test up_to_date
 
 .PHONY: template
 template: ## Checks of the template and of the tools around it

@@ -6,11 +6,11 @@
 use shared::http::ProblemDetails;
 use shared::order::{Order, OrderId, RestaurantId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     AuthorizationCode, ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Content, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
 /// The document.
@@ -30,7 +30,7 @@ pub fn document() -> Document {
         ("region" = (default = "eu-west-1", description = "Where it is deployed.")),
         ("stage" = (default = "Dev", description = "Its stage.")),
     ))),
-    modifiers(&Problems, &SignIn),
+    modifiers(&Problems, &ServerFields, &SignIn),
     components(schemas(IfMatch, ProblemDetails)),
     paths(get_orders, put_order, get_order, update_order, delete_order, delete_order_as_published),
 )]
@@ -50,7 +50,7 @@ const PROBLEMS: [(&str, &str, Option<Extra>); 12] = [
     ),
     ("403", "`user_id` is another user's (`forbidden`).", None),
     ("404", "There is no such order, or it is another user's (`not-found`).", None),
-    ("409", "The order is no longer PENDING (`not-pending`).", None),
+    ("409", "The order is no longer PENDING (`not-pending`), or is being paid and sent (`in-process`).", None),
     ("412", "The order has another version than `If-Match` names (`stale-version`).", None),
     ("413", "The body is over 64 KiB (`body-too-large`).", None),
     ("415", "The body is not declared as JSON (`unsupported-media-type`).", None),
@@ -72,7 +72,7 @@ fn problems_of(operation: &str) -> Vec<&'static str> {
         "put-order" => &["400", "403", "404", "409", "412", "413", "415", "422"],
         "get-order" => &["404"],
         "update-order" => &["400", "403", "404", "409", "412", "413", "415"],
-        "delete-order" | "delete-order-as-published" => &["400", "404", "412"],
+        "delete-order" | "delete-order-as-published" => &["400", "404", "409", "412"],
         other => panic!("{other} is not in the list of problems"),
     };
     [its_own, &["401", "429", "500", "503"]].concat()
@@ -97,6 +97,24 @@ impl Modify for Problems {
                 });
                 (status.to_owned(), response.build().into())
             }));
+        }
+    }
+}
+
+/// The fields that a client may send although the server sets them.
+struct ServerFields;
+
+impl Modify for ServerFields {
+    fn modify(&self, document: &mut Document) {
+        let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+        for (name, schema) in schemas {
+            if let ("PutOrder" | "UpdateOrder", RefOr::T(Schema::Object(body))) = (name.as_str(), schema) {
+                for field in Order::SERVER_FIELDS {
+                    body.properties
+                        .entry(field.to_owned())
+                        .or_insert_with(|| Object::builder().schema_type(SchemaType::AnyValue).into());
+                }
+            }
         }
     }
 }
@@ -149,14 +167,6 @@ struct PutOrder {
     quantity: (),
     /// The order that is to be changed.
     id: Option<OrderId>,
-    #[schema(value_type = Value, required = false)]
-    created_at: (),
-    #[schema(value_type = Value, required = false)]
-    order_status: (),
-    #[schema(value_type = Value, required = false)]
-    updated_at: (),
-    #[schema(value_type = Value, required = false)]
-    version: (),
 }
 
 /// What is to be in an order. The fields that the server sets may be sent, and are ignored.
@@ -168,16 +178,6 @@ struct UpdateOrder {
     quantity: (),
     /// No other than the one in the path.
     user_id: Option<UserId>,
-    #[schema(value_type = Value, required = false)]
-    id: (),
-    #[schema(value_type = Value, required = false)]
-    created_at: (),
-    #[schema(value_type = Value, required = false)]
-    order_status: (),
-    #[schema(value_type = Value, required = false)]
-    updated_at: (),
-    #[schema(value_type = Value, required = false)]
-    version: (),
 }
 
 /// What names one order in a path.

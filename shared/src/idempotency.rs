@@ -8,10 +8,14 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::order::{Invalid, Timestamp};
+use crate::order::{Invalid, Order, Timestamp};
 
 /// How long a key is remembered, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+
+/// How long it is remembered that a submitted order was saved, in seconds: as long as Step Functions remembers the name
+/// of an execution.
+const SAVED_LIFETIME_SECONDS: i64 = 90 * 24 * 60 * 60;
 
 /// A client's name for one creation: 1 to 255 visible ASCII characters, taken as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,7 @@ impl TryFrom<&[u8]> for IdempotencyKey {
 pub struct KeyedRequest {
     id: String,
     fingerprint: String,
+    lifetime_seconds: i64,
 }
 
 impl KeyedRequest {
@@ -42,14 +47,25 @@ impl KeyedRequest {
     /// other. Neither key nor body can be read from what is saved.
     #[must_use]
     pub fn new(caller: &str, key: &IdempotencyKey, operation: &str, body: &[u8]) -> Self {
-        Self { id: digest(&[caller.as_bytes(), key.0.as_bytes()]), fingerprint: digest(&[operation.as_bytes(), body]) }
+        Self {
+            id: digest(&[caller.as_bytes(), key.0.as_bytes()]),
+            fingerprint: digest(&[operation.as_bytes(), body]),
+            lifetime_seconds: LIFETIME_SECONDS,
+        }
+    }
+
+    /// The saving of that order. No client's key is like it: those are digests of two parts.
+    #[must_use]
+    pub fn saving(order: &Order) -> Self {
+        let id = digest(&[b"saved", order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
+        Self { id: id.clone(), fingerprint: id, lifetime_seconds: SAVED_LIFETIME_SECONDS }
     }
 
     /// The record that keeps `answer` for this request from now on.
     #[must_use]
     pub fn record<A>(&self, answer: A, now: Timestamp) -> Record<A> {
-        let Self { id, fingerprint } = self.clone();
-        Record { id, fingerprint, answer, expires_at: now.epoch_seconds() + LIFETIME_SECONDS }
+        let Self { id, fingerprint, lifetime_seconds } = self.clone();
+        Record { id, fingerprint, answer, expires_at: now.epoch_seconds() + lifetime_seconds }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`caller`]: who asks, and what they may do.
 //! - [`page`]: how a list of orders is cut into pages.
 //! - [`idempotency`]: how a creation that is asked for twice is done once.
+//! - [`providers`]: those who take payments and deliver orders.
 //! - [`store`]: the orders in DynamoDB.
 //! - [`http`]: the edge. Requests are parsed into the domain's types here, and answers and errors become responses.
 //! - [`config`], [`aws`], [`telemetry`]: how a function starts.
@@ -15,5 +16,6 @@ pub mod http;
 pub mod idempotency;
 pub mod order;
 pub mod page;
+pub mod providers;
 pub mod store;
 pub mod telemetry;

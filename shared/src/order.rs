@@ -224,6 +224,14 @@ impl OrderId {
     }
 }
 
+impl OrderId {
+    /// The bits of it that are there by chance alone: its last 62 (RFC 9562, 5.7).
+    #[must_use]
+    pub(crate) fn random_bits(self) -> u64 {
+        self.0.as_u64_pair().1 & (u64::MAX >> 2)
+    }
+}
+
 impl TryFrom<String> for OrderId {
     type Error = Invalid;
 
@@ -288,6 +296,34 @@ pub enum OrderStatus {
     Failure,
 }
 
+/// What becomes of an order by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Processing {
+    /// Nothing: it is recorded, and stays PENDING.
+    #[default]
+    None,
+    /// It is accepted, paid and sent to the restaurant.
+    Workflow,
+}
+
+/// How an order ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order_status", rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// It is paid, and the restaurant has it.
+    Success {
+        /// When it was paid.
+        paid_at: Timestamp,
+    },
+    /// It has failed, and nobody has paid for it.
+    Failure {
+        /// Why.
+        error_message: String,
+    },
+}
+
 /// What names one order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OrderKey {
@@ -326,16 +362,47 @@ pub struct Order {
     pub updated_at: Timestamp,
     /// How often it was written.
     pub version: Version,
+    /// What becomes of it by itself.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub processing: Processing,
+    /// When it was accepted. From then on until it is final nobody changes or deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub accepted_at: Option<Timestamp>,
+    /// When it was paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub paid_at: Option<Timestamp>,
+    /// When it became final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub completed_at: Option<Timestamp>,
+    /// Why it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub error_message: Option<String>,
 }
 
 impl Order {
     /// The fields that the server sets. Sent by a client they are ignored, so that an order can be sent back as it
     /// was received.
-    pub const SERVER_FIELDS: [&str; 5] = ["id", "created_at", "order_status", "updated_at", "version"];
+    pub const SERVER_FIELDS: [&str; 10] = [
+        "id",
+        "created_at",
+        "order_status",
+        "updated_at",
+        "version",
+        "processing",
+        "accepted_at",
+        "paid_at",
+        "completed_at",
+        "error_message",
+    ];
 
     /// A new order of that instant, PENDING.
     #[must_use]
-    pub fn new(user_id: UserId, content: OrderContent, now: Timestamp) -> Self {
+    pub fn new(user_id: UserId, content: OrderContent, processing: Processing, now: Timestamp) -> Self {
         Self {
             user_id,
             restaurant_id: content.restaurant_id,
@@ -345,7 +412,18 @@ impl Order {
             order_status: OrderStatus::Pending,
             updated_at: now,
             version: Version::FIRST,
+            processing,
+            accepted_at: None,
+            paid_at: None,
+            completed_at: None,
+            error_message: None,
         }
+    }
+
+    /// Whether it is being paid and sent: accepted, and not final yet.
+    #[must_use]
+    pub fn is_in_process(&self) -> bool {
+        self.order_status == OrderStatus::Pending && self.accepted_at.is_some()
     }
 
     /// What a client says of it.
@@ -386,7 +464,7 @@ mod tests {
             serde_json::to_string(&order()).unwrap(),
             r#"{"user_id":"Burger_2","restaurant_id":"Restaurant 3","quantity":"3","#.to_owned()
                 + r#""id":"01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1","created_at":"2023-01-02T22:06:33.637839308Z","#
-                + r#""order_status":"PENDING","updated_at":"2023-01-02T22:06:33.637839308Z","version":1}"#,
+                + r#""order_status":"PENDING","updated_at":"2023-01-02T22:06:33.637839308Z","version":1,"processing":"none"}"#,
         );
     }
 

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Tables;
 use crate::idempotency::{KeyedRequest, Record};
-use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Timestamp, Version};
+use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Outcome, Timestamp, Version};
 use crate::page::{Cursor, Limit, List, Page};
 
 type Item = HashMap<String, AttributeValue>;
@@ -38,6 +38,9 @@ pub enum StoreError {
     /// The order is no longer PENDING, and only a PENDING one can be changed.
     #[error("the order is no longer PENDING")]
     NotPending,
+    /// The order is being paid and sent, and can neither be changed nor deleted until it is final.
+    #[error("the order is in process")]
+    InProcess,
     /// The order has another version than the write was meant for.
     #[error("the order has another version")]
     Stale,
@@ -286,7 +289,9 @@ impl Orders {
             .update_expression(
                 "SET restaurant_id = :restaurant_id, quantity = :quantity, updated_at = :now, version = version + :one",
             )
-            .condition_expression(format!("attribute_exists(id) AND order_status = :pending{condition}"))
+            .condition_expression(format!(
+                "attribute_exists(id) AND order_status = :pending AND attribute_not_exists(accepted_at){condition}"
+            ))
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -299,6 +304,7 @@ impl Orders {
                     let item = failed.item.clone().ok_or(StoreError::NotFound)?;
                     let order: Order = serde_dynamo::from_item(item)?;
                     match order.order_status {
+                        _ if order.is_in_process() => Err(StoreError::InProcess),
                         // As in `create`: the write of this very instant is this one, tried again.
                         OrderStatus::Pending if order.updated_at == now && order.content() == *content => Ok(order),
                         OrderStatus::Pending => Err(StoreError::Stale),
@@ -312,14 +318,17 @@ impl Orders {
 
     /// Deletes an order. Needs `dynamodb:DeleteItem`.
     pub async fn delete(&self, key: &OrderKey, expected: &Expected) -> Result<(), StoreError> {
-        let (condition, versions) = expected.condition();
+        let (condition, mut values) = expected.condition();
+        values.insert(":pending".into(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?);
         let delete = self
             .client
             .delete_item()
             .table_name(&self.tables.orders)
             .set_key(Some(serde_dynamo::to_item(key)?))
-            .condition_expression(format!("attribute_exists(id){condition}"))
-            .set_expression_attribute_values((!versions.is_empty()).then_some(versions))
+            .condition_expression(format!(
+                "attribute_exists(id) AND (order_status <> :pending OR attribute_not_exists(accepted_at)){condition}"
+            ))
+            .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -327,11 +336,98 @@ impl Orders {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
-                    Err(if failed.item.is_some() { StoreError::Stale } else { StoreError::NotFound })
+                    let item = failed.item.clone().ok_or(StoreError::NotFound)?;
+                    let order: Order = serde_dynamo::from_item(item)?;
+                    Err(if order.is_in_process() { StoreError::InProcess } else { StoreError::Stale })
                 }
                 _ => Err(error.into()),
             },
         }
+    }
+}
+
+/// What the workflow does with an order. Each step may be done twice: the second time it finds its own work.
+impl Orders {
+    /// Saves an order that was submitted; never a second time, also when it has been deleted meanwhile. Needs
+    /// `dynamodb:PutItem` on both tables.
+    pub async fn save(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
+        self.create_once(order, &KeyedRequest::saving(order), (), now).await
+    }
+
+    /// Accepts an order, and returns it as it is paid and sent from now on; none if it was deleted, or is final. Needs
+    /// `dynamodb:UpdateItem`.
+    pub async fn accept(&self, key: &OrderKey, now: Timestamp) -> Result<Option<Order>, StoreError> {
+        let values = [
+            (":now".to_owned(), serde_dynamo::to_attribute_value(now)?),
+            (":one".to_owned(), AttributeValue::N("1".into())),
+            (":pending".to_owned(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?),
+        ];
+        let set = "SET accepted_at = :now, updated_at = :now, version = version + :one";
+        let free = "order_status = :pending AND attribute_not_exists(accepted_at)";
+        let order = self.advance(key, set, free, values.into()).await?;
+        // In process already: accepted before, by this very step.
+        Ok(order.filter(Order::is_in_process))
+    }
+
+    /// Ends an order, once, and returns it as it ended the first time; none if it was deleted. Needs
+    /// `dynamodb:UpdateItem`.
+    pub async fn complete(
+        &self,
+        key: &OrderKey,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Order>, StoreError> {
+        let (status, field, value) = match outcome {
+            Outcome::Success { paid_at } => {
+                (OrderStatus::Success, "paid_at", serde_dynamo::to_attribute_value(paid_at)?)
+            }
+            Outcome::Failure { error_message } => {
+                (OrderStatus::Failure, "error_message", serde_dynamo::to_attribute_value(error_message)?)
+            }
+        };
+        let values = [
+            (":now".to_owned(), serde_dynamo::to_attribute_value(now)?),
+            (":one".to_owned(), AttributeValue::N("1".into())),
+            (":pending".to_owned(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?),
+            (":status".to_owned(), serde_dynamo::to_attribute_value(status)?),
+            (":value".to_owned(), value),
+        ];
+        let set = format!(
+            "SET order_status = :status, {field} = :value, completed_at = :now, updated_at = :now, \
+             version = version + :one"
+        );
+        self.advance(key, &set, "order_status = :pending", values.into()).await
+    }
+
+    /// Carries out an update under a condition; returns the order as it is then, or as it is without it if the
+    /// condition does not hold.
+    async fn advance(
+        &self,
+        key: &OrderKey,
+        set: &str,
+        condition: &str,
+        values: Item,
+    ) -> Result<Option<Order>, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.orders)
+            .set_key(Some(serde_dynamo::to_item(key)?))
+            .update_expression(set)
+            .condition_expression(format!("attribute_exists(id) AND {condition}"))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let item = match update {
+            Ok(updated) => updated.attributes,
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
+                _ => return Err(error.into()),
+            },
+        };
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 }
 

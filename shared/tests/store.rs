@@ -17,7 +17,9 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
 use shared::config::Tables;
 use shared::idempotency::{IdempotencyKey, KeyedRequest};
-use shared::order::{Order, OrderContent, OrderId, OrderKey, OrderStatus, Timestamp, UserId, Version};
+use shared::order::{
+    Order, OrderContent, OrderId, OrderKey, OrderStatus, Outcome, Processing, Timestamp, UserId, Version,
+};
 use shared::page::{Cursor, Limit, List};
 use shared::store::{Expected, Orders, StoreError};
 use tokio::net::TcpListener;
@@ -46,7 +48,7 @@ impl Table {
     }
 
     async fn saved(&self, user: &str) -> Order {
-        let order = Order::new(user_id(user), content(1), Timestamp::now());
+        let order = Order::new(user_id(user), content(1), Processing::None, Timestamp::now());
         self.orders.create(&order).await.unwrap();
         order
     }
@@ -285,7 +287,7 @@ async fn a_list_goes_on_past_the_megabyte_that_one_request_reads() {
     // No client can make orders this large: the padding stands for a table of many.
     for _ in 0..8 {
         let mut item: std::collections::HashMap<String, AttributeValue> =
-            serde_dynamo::to_item(Order::new(user_id("Ann"), content(1), Timestamp::now())).unwrap();
+            serde_dynamo::to_item(Order::new(user_id("Ann"), content(1), Processing::None, Timestamp::now())).unwrap();
         item.insert("padding".into(), AttributeValue::S("x".repeat(300_000)));
         table.client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
     }
@@ -316,7 +318,7 @@ fn keyed(key: &str, body: &str) -> KeyedRequest {
 impl Table {
     /// Creates an order for that request; its answer is the order's id.
     async fn create_once(&self, request: &KeyedRequest, now: Timestamp) -> Result<String, StoreError> {
-        let order = Order::new(user_id("Ann"), content(1), now);
+        let order = Order::new(user_id("Ann"), content(1), Processing::None, now);
         self.orders.create_once(&order, request, order.id.to_string(), now).await
     }
 
@@ -423,7 +425,7 @@ async fn a_transaction_that_runs_into_another_is_tried_again() {
         Orders::new(&sdk.sleep_impl(NoSleep).build(), &tables())
     };
     let now = Timestamp::now();
-    let order = Order::new(user_id("Ann"), content(1), now);
+    let order = Order::new(user_id("Ann"), content(1), Processing::None, now);
     let create = async |orders: Orders| orders.create_once(&order, &keyed("k", "body"), 1, now).await;
 
     let conflict = || cancelled("TransactionConflict");
@@ -444,5 +446,127 @@ struct NoSleep;
 impl AsyncSleep for NoSleep {
     fn sleep(&self, _duration: std::time::Duration) -> Sleep {
         Sleep::new(std::future::ready(()))
+    }
+}
+
+/// An order that is on its way through the workflow.
+async fn submitted(table: &Table) -> Order {
+    let now = Timestamp::now();
+    let order = Order::new(user_id("Ann"), content(1), Processing::Workflow, now);
+    table.orders.save(&order, now).await.unwrap();
+    order
+}
+
+fn failure() -> Outcome {
+    Outcome::Failure { error_message: "the card is declined".into() }
+}
+
+#[tokio::test]
+async fn a_submitted_order_is_saved_once_whatever_became_of_it() {
+    let table = Table::new().await;
+    let order = submitted(&table).await;
+    assert_eq!(table.orders.get(&order.key()).await.unwrap(), order);
+
+    let changed = table.orders.replace(&order.key(), &content(7), &Expected::Any, Timestamp::now()).await.unwrap();
+    table.orders.save(&order, Timestamp::now()).await.unwrap();
+    assert_eq!(table.orders.get(&order.key()).await.unwrap(), changed, "no change is undone");
+
+    table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
+    table.orders.save(&order, Timestamp::now()).await.unwrap();
+    assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)), "what is deleted stays so");
+}
+
+#[tokio::test]
+async fn an_order_in_process_can_neither_be_changed_nor_deleted() {
+    let table = Table::new().await;
+    let order = submitted(&table).await;
+    let now = Timestamp::now();
+    let accepted = table.orders.accept(&order.key(), now).await.unwrap().unwrap();
+    let wished = Order { accepted_at: Some(now), updated_at: now, version: order.version.next(), ..order };
+    assert_eq!(accepted, wished);
+    for expected in [Expected::Any, Expected::OneOf(vec![]), Expected::OneOf(vec![accepted.version])] {
+        let replaced = table.orders.replace(&accepted.key(), &content(7), &expected, Timestamp::now()).await;
+        assert!(matches!(replaced, Err(StoreError::InProcess)), "{replaced:?}");
+        let deleted = table.orders.delete(&accepted.key(), &expected).await;
+        assert!(matches!(deleted, Err(StoreError::InProcess)), "{deleted:?}");
+    }
+    assert_eq!(table.orders.get(&accepted.key()).await.unwrap(), accepted);
+
+    // Accepted again, it is the same.
+    assert_eq!(table.orders.accept(&accepted.key(), Timestamp::now()).await.unwrap(), Some(accepted.clone()));
+
+    // Once it is final it can be deleted, and not changed.
+    table.orders.complete(&accepted.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    let replaced = table.orders.replace(&accepted.key(), &content(7), &Expected::Any, Timestamp::now()).await;
+    assert!(matches!(replaced, Err(StoreError::NotPending)), "{replaced:?}");
+    table.orders.delete(&accepted.key(), &Expected::Any).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_deleted_or_final_is_not_accepted() {
+    let table = Table::new().await;
+    let deleted = submitted(&table).await;
+    table.orders.delete(&deleted.key(), &Expected::Any).await.unwrap();
+    assert_eq!(table.orders.accept(&deleted.key(), Timestamp::now()).await.unwrap(), None);
+    assert!(matches!(table.orders.get(&deleted.key()).await, Err(StoreError::NotFound)), "nothing is revived");
+
+    let done = submitted(&table).await;
+    let done = table.orders.complete(&done.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    assert_eq!(table.orders.accept(&done.key(), Timestamp::now()).await.unwrap(), None);
+    assert_eq!(table.orders.get(&done.key()).await.unwrap(), done);
+}
+
+#[tokio::test]
+async fn an_order_ends_once() {
+    let table = Table::new().await;
+    let order = submitted(&table).await;
+    let accepted = table.orders.accept(&order.key(), Timestamp::now()).await.unwrap().unwrap();
+    let (paid_at, now) = (Timestamp::now(), Timestamp::now());
+    let success = Outcome::Success { paid_at };
+    let ended = table.orders.complete(&order.key(), &success, now).await.unwrap().unwrap();
+    let wished = Order {
+        order_status: OrderStatus::Success,
+        paid_at: Some(paid_at),
+        completed_at: Some(now),
+        updated_at: now,
+        version: accepted.version.next(),
+        ..accepted
+    };
+    assert_eq!(ended, wished);
+    // Whoever comes later, and with whatever, hears how it ended.
+    for late in [success, failure()] {
+        assert_eq!(table.orders.complete(&order.key(), &late, Timestamp::now()).await.unwrap(), Some(ended.clone()));
+    }
+    table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
+    assert_eq!(table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), None);
+    assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)), "nothing is revived");
+}
+
+#[tokio::test]
+async fn a_failure_says_why() {
+    let table = Table::new().await;
+    let order = submitted(&table).await;
+    let ended = table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    assert_eq!(ended.order_status, OrderStatus::Failure);
+    assert_eq!((ended.error_message.as_deref(), ended.paid_at), (Some("the card is declined"), None));
+}
+
+#[tokio::test]
+async fn accepting_and_changing_at_once_never_pays_for_what_was_not_ordered() {
+    let table = Table::new().await;
+    for _ in 0..20 {
+        let order = submitted(&table).await;
+        let (key, change) = (order.key(), content(7));
+        let (accepted, changed) = tokio::join!(
+            table.orders.accept(&key, Timestamp::now()),
+            table.orders.replace(&key, &change, &Expected::Any, Timestamp::now()),
+        );
+        let paid = accepted.unwrap().unwrap();
+        match changed {
+            Ok(changed) => assert_eq!(paid.quantity, changed.quantity),
+            Err(StoreError::InProcess) => assert_eq!(paid.quantity, order.quantity),
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(table.orders.get(&key).await.unwrap(), paid);
     }
 }

@@ -44,3 +44,12 @@ def test_the_feature_local_would_be_seen(root: Path) -> None:
 
 def test_the_whole_workspace_would_add_some(root: Path) -> None:
     assert "tokio/process" in features(root, "--workspace")
+
+
+def test_there_is_one_http_and_one_tls_stack(root: Path) -> None:
+    command = ["cargo", "tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"]
+    tree = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    versions = set(re.findall(r"^(\S+) v(\S+)", tree, re.MULTILINE))
+    for crate in ("hyper", "hyper-rustls", "http", "rustls", "tokio"):
+        assert len([name for name, _ in versions if name == crate]) == 1, crate
+    assert not {name for name, _ in versions} & {"aws-lc-rs", "openssl", "native-tls"}

@@ -6,7 +6,7 @@ use shared::config::Config;
 use shared::http::request::{PutOrder, UpdateOrder};
 use shared::http::response::SavedAnswer;
 use shared::http::{self, Problem, Response, response};
-use shared::order::{Order, Timestamp};
+use shared::order::{Order, Processing, Timestamp};
 use shared::store::Orders;
 use shared::{aws, telemetry};
 
@@ -22,7 +22,7 @@ async fn put_order(orders: &Orders, caller: Caller, request: Request) -> Result<
     match PutOrder::parse(&request, &caller)? {
         PutOrder::Create(user_id, content, keyed) => {
             let now = Timestamp::now();
-            let order = Order::new(user_id, content, now);
+            let order = Order::new(user_id, content, Processing::None, now);
             let answer = response::created(&order)?;
             match keyed {
                 None => orders.create(&order).await.map(|()| answer).map_err(Problem::from),

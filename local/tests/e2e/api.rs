@@ -305,6 +305,29 @@ async fn an_order_that_moved_on_can_be_deleted_but_not_changed() {
 }
 
 #[tokio::test]
+async fn an_order_in_process_can_neither_be_changed_nor_deleted() {
+    let api = Api::new().await;
+    let order = api.order(&user("Ann")).await;
+    api.accept(&order).await;
+    let accepted = api.get(&path_of(&order)).await.is(200).json();
+    let body = json!({"user_id": order["user_id"], "id": order["id"], "restaurant_id": "R", "quantity": 7});
+    for answer in [
+        api.put("/orders", &body).await,
+        api.put(&path_of(&order), &body).await,
+        api.put_if(&path_of(&order), &body, r#""9""#).await,
+        api.delete(&path_of(&order)).await,
+        api.delete(&published_path_of(&order)).await,
+    ] {
+        assert_eq!(answer.json()["type"], "urn:problem-type:order-api:in-process");
+        answer.problem(409);
+    }
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), accepted);
+    // Once it is final it can be deleted.
+    api.finish(&order).await;
+    api.delete(&path_of(&order)).await.is(204);
+}
+
+#[tokio::test]
 async fn concurrent_changes_lose_nothing() {
     let api = Api::new().await;
     let order = api.order(&user("Ann")).await;

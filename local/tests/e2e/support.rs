@@ -143,16 +143,25 @@ impl Api {
             .json()
     }
 
-    /// What no request can do in this part of the system: an order that has moved on.
+    /// What no request can do: an order that is final.
     pub async fn finish(&self, order: &Value) {
+        self.set(order, "order_status", "SUCCESS").await;
+    }
+
+    /// What no request can do: an order that is accepted, and so in process.
+    pub async fn accept(&self, order: &Value) {
+        self.set(order, "accepted_at", "2023-01-02T22:06:33.637839308Z").await;
+    }
+
+    async fn set(&self, order: &Value, field: &str, value: &str) {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config().await);
         dynamodb
             .update_item()
             .table_name(&self.stack.orders_table)
             .key("user_id", AttributeValue::S(text(&order["user_id"])))
             .key("id", AttributeValue::S(text(&order["id"])))
-            .update_expression("SET order_status = :done")
-            .expression_attribute_values(":done", AttributeValue::S("SUCCESS".into()))
+            .update_expression(format!("SET {field} = :value"))
+            .expression_attribute_values(":value", AttributeValue::S(value.into()))
             .send()
             .await
             .unwrap();

@@ -50,6 +50,8 @@ pub enum Problem {
     NotFound,
     /// 409: the order is no longer PENDING.
     NotPending,
+    /// 409: the order is being paid and sent.
+    InProcess,
     /// 412: the order has another version than `If-Match` names.
     Stale,
     /// 413: the body is over [`MAX_BODY_BYTES`].
@@ -131,6 +133,7 @@ impl Problem {
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "That is not yours to do"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such order"),
             Self::NotPending => (StatusCode::CONFLICT, "not-pending", "The order is no longer PENDING"),
+            Self::InProcess => (StatusCode::CONFLICT, "in-process", "The order is being paid and sent"),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale-version", "The order has another version"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::UnsupportedMediaType => {
@@ -158,6 +161,9 @@ impl Problem {
             Self::NotFound => "There is no order of that user with that id.".into(),
             Self::NotPending => {
                 "Only a PENDING order can be changed. This one has moved on; it can still be deleted.".into()
+            }
+            Self::InProcess => {
+                "It can neither be changed nor deleted until it is final. Then it can be deleted.".into()
             }
             Self::Stale => {
                 "The order's version is not among those in If-Match. Get the order again and decide anew.".into()
@@ -190,6 +196,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound => Self::NotFound,
             StoreError::NotPending => Self::NotPending,
+            StoreError::InProcess => Self::InProcess,
             StoreError::Stale => Self::Stale,
             StoreError::KeyReused => Self::KeyReused,
             StoreError::Unavailable(_) => Self::Unavailable(error.into()),
