@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use crate::group::Group;
-use crate::{command_for, root, staging};
+use crate::{command_for, http, root, staging};
 
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,7 +67,8 @@ impl Emulator {
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let health = format!("{}/_ministack/health", self.endpoint());
         let deadline = Instant::now() + PATIENCE;
-        while reqwest::get(&health).await.is_err() {
+        let client = http().build()?;
+        while client.get(&health).send().await.is_err() {
             if let Some(status) = self.group.ended()? {
                 let log = fs::read_to_string(self.scratch.join("emulator.log"))?;
                 bail!("the emulator ended at its start ({status}):\n{log}");

@@ -115,6 +115,13 @@ impl Drop for StackFile {
     }
 }
 
+/// What HTTP clients of the stack start from. reqwest is built without a TLS provider of its own (see
+/// `shared::providers`), and no client can be made before one is installed.
+pub fn http() -> reqwest::ClientBuilder {
+    shared::providers::install_tls();
+    reqwest::Client::builder()
+}
+
 /// The checkout's own folder.
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -6,11 +6,11 @@ use shared::config::Tables;
 use shared::order::{Order, Timestamp};
 use shared::store::Orders;
 
-use crate::{Stack, sign_in};
+use crate::{Stack, http, sign_in};
 
 /// Saves the sample orders; among them, the one that the files in `events/` speak of.
 pub async fn save(stack: &Stack) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
+    let client = http().build()?;
     let token = sign_in::machine_token(stack, None).await?;
     for (user, restaurant, quantity) in [
         ("Burger_1", "Restaurant 1", 1),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Stack, WEB_ORIGIN};
+use crate::{Stack, WEB_ORIGIN, http};
 
 /// A person with an account.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> anyhow::Result
     let secret = client_secret(stack, &stack.machine_client_id).await?;
     let mut form = vec![("grant_type", "client_credentials")];
     form.extend(scope.map(|scope| ("scope", scope)));
-    let request = reqwest::Client::new().post(format!("{}/oauth2/token", stack.endpoint)).form(&form);
+    let request = http().build()?.post(format!("{}/oauth2/token", stack.endpoint)).form(&form);
     let response = request.basic_auth(&stack.machine_client_id, Some(secret)).send().await?;
     tokens(response).await.map(|tokens| tokens.access_token)
 }
@@ -136,7 +136,7 @@ impl Attempt {
 
     /// Fills in the sign-in page as that person, and returns the code that comes back.
     pub async fn sign_in(&self, stack: &Stack, person: &Person) -> anyhow::Result<String> {
-        let browser = reqwest::Client::builder().redirect(Policy::none()).build()?;
+        let browser = http().redirect(Policy::none()).build()?;
         let page = browser.get(format!("{}/oauth2/authorize", stack.endpoint)).query(&self.parameters(stack));
         let page = page.send().await?;
         ensure!(page.status() == 200, "the sign-in page answers {}", page.status());
@@ -160,6 +160,6 @@ impl Attempt {
             ("code", code),
             ("code_verifier", &self.verifier),
         ];
-        Ok(reqwest::Client::new().post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await?)
+        Ok(http().build()?.post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await?)
     }
 }

@@ -62,8 +62,7 @@ impl Provider {
         match url {
             None => Ok(Self::Simulator(failures_percent)),
             Some(url) => {
-                // Whoever comes second finds the same one installed.
-                let _ = rustls::crypto::ring::default_provider().install_default();
+                install_tls();
                 let client = Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(1)).build()?;
                 Ok(Self::Http(client, url))
             }
@@ -121,6 +120,12 @@ impl Provider {
             status => Err(ProviderError::Failed(status)),
         }
     }
+}
+
+/// Makes ring the cryptography of TLS in this process, as it is the SDK's. No client can be made before.
+pub fn install_tls() {
+    // Whoever comes second finds the same one installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 #[derive(Deserialize)]

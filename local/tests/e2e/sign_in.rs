@@ -2,10 +2,10 @@
 
 use aws_sdk_cognitoidentityprovider::Client as Cognito;
 use aws_sdk_cognitoidentityprovider::types::AttributeType;
-use local::Stack;
 use local::sign_in::{Attempt, Person, Tokens};
+use local::{Stack, http};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{Api, claims, person, remember};
@@ -28,7 +28,7 @@ async fn tokens(response: Response) -> Tokens {
 
 async fn refresh(stack: &Stack, token: &str) -> Response {
     let form = [("grant_type", "refresh_token"), ("client_id", &stack.web_client_id), ("refresh_token", token)];
-    Client::new().post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await.unwrap()
+    http().build().unwrap().post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await.unwrap()
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_person_signs_in_uses_the_api_refreshes_and_signs_out() {
     assert_eq!(api.with_token(&again.access_token).get("/orders").await.is(200).json(), json!([order]));
     assert_refused(refresh(stack, "nonsense").await, "invalid_grant").await;
 
-    let browser = Client::builder().redirect(Policy::none()).build().unwrap();
+    let browser = http().redirect(Policy::none()).build().unwrap();
     let logout = |uri: &'static str| {
         let query = [("client_id", stack.web_client_id.as_str()), ("logout_uri", uri)];
         browser.get(format!("{}/logout", stack.endpoint)).query(&query).send()

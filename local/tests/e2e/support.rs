@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use local::sign_in::{self, Person};
-use local::{Stack, deploy};
+use local::{Stack, deploy, http};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ impl Api {
 
     async fn of(stack: Stack) -> Self {
         let token = machine_token(&stack, None).await;
-        Self { stack, http: Client::new(), token: Some(token) }
+        Self { stack, http: http().build().unwrap(), token: Some(token) }
     }
 
     /// As the bearer of that token.

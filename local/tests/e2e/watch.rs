@@ -3,8 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use local::http;
 use nix::sys::signal::Signal;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -28,7 +29,7 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
     });
 
     // Compiling takes its time.
-    let http = Client::builder().timeout(Duration::from_mins(10)).build().unwrap();
+    let http = http().timeout(Duration::from_mins(10)).build().unwrap();
     let api = Api::of_development(format!("http://localhost:{port}"), http);
     while api.request(Method::GET, "/orders").send().await.is_err() {
         tokio::time::sleep(Duration::from_millis(200)).await;
