@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 
 use lambda_http::http::HeaderValue;
+use reqwest::Url;
 use tracing::level_filters::LevelFilter;
 
 /// The configuration, read once at the start.
@@ -35,12 +36,55 @@ pub struct Tables {
     pub idempotency: String,
 }
 
+/// Where a provider is, and what the simulator does in its place.
+///
+/// | variable | what it is |
+/// |---|---|
+/// | `{NAME}_URL` | where the provider is; empty or not set for the simulator |
+/// | `{NAME}_FAILURES_PERCENT` | what share of orders the simulator refuses: 0 to 100 |
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// Where the provider is; none for the simulator.
+    pub url: Option<Url>,
+    /// What share of orders the simulator refuses.
+    pub failures_percent: u8,
+}
+
+impl ProviderConfig {
+    /// The configuration of the provider of that name (`PAYMENT`, `RESTAURANT`).
+    pub fn from_environment(name: &str) -> Result<Self, ConfigError> {
+        Self::from_variables(name, |name| env::var(name).ok())
+    }
+
+    fn from_variables(name: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let (url, percent) = (format!("{name}_URL"), format!("{name}_FAILURES_PERCENT"));
+        let parsed = variable(&url).filter(|url| !url.is_empty()).map(|url| url.parse()).transpose();
+        let share = variable(&percent).and_then(|share| share.parse().ok()).filter(|share| *share <= 100);
+        Ok(Self {
+            url: parsed.map_err(|_| ConfigError::new(url, "must be a URL, or be left out"))?,
+            failures_percent: share.ok_or_else(|| ConfigError::new(percent, "must be set: 0 to 100"))?,
+        })
+    }
+}
+
+/// The value of a variable that must be set.
+pub fn required(variable: &str, what: &str) -> Result<String, ConfigError> {
+    let value = env::var(variable).ok().filter(|value| !value.is_empty());
+    value.ok_or_else(|| ConfigError::new(variable, format!("must be set: {what}")))
+}
+
 /// A variable that is missing or has a value that is not allowed. Ends the start of the function.
 #[derive(PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}")]
 pub struct ConfigError {
-    variable: &'static str,
+    variable: String,
     problem: String,
+}
+
+impl ConfigError {
+    fn new(variable: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { variable: variable.into(), problem: problem.into() }
+    }
 }
 
 /// The same line as `Display`: what `main` returns is printed by its `Debug` form.
@@ -59,21 +103,22 @@ impl Config {
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let table = |name| {
             let value = variable(name).filter(|value| !value.is_empty());
-            value.ok_or(ConfigError { variable: name, problem: "must be set: the name of a table".into() })
+            value.ok_or_else(|| ConfigError::new(name, "must be set: the name of a table"))
         };
         let log_level = match variable("LOG_LEVEL") {
             None => LevelFilter::INFO,
-            Some(level) => level.parse().map_err(|_| ConfigError {
-                variable: "LOG_LEVEL",
-                problem: format!("must be error, warn, info, debug, trace or off, and is {level:?}"),
+            Some(level) => level.parse().map_err(|_| {
+                ConfigError::new(
+                    "LOG_LEVEL",
+                    format!("must be error, warn, info, debug, trace or off, and is {level:?}"),
+                )
             })?,
         };
         let web_origin = variable("WEB_ORIGIN").filter(|value| !value.is_empty());
         let web_origin = web_origin.and_then(|value| value.parse().ok());
         Ok(Self {
             tables: Tables { orders: table("ORDERS_TABLE")?, idempotency: table("IDEMPOTENCY_TABLE")? },
-            web_origin: web_origin
-                .ok_or(ConfigError { variable: "WEB_ORIGIN", problem: "must be set: an origin".into() })?,
+            web_origin: web_origin.ok_or_else(|| ConfigError::new("WEB_ORIGIN", "must be set: an origin"))?,
             log_level,
         })
     }
@@ -115,6 +160,27 @@ mod tests {
             ),
         ] {
             assert_eq!(format!("{:?}", config(&variables).unwrap_err()), line);
+        }
+    }
+
+    #[test]
+    fn a_provider_is_at_its_url_or_simulated() {
+        let provider = |url: &str, percent: &str| {
+            ProviderConfig::from_variables("PAYMENT", |name| match name {
+                "PAYMENT_URL" => Some(url.to_owned()),
+                "PAYMENT_FAILURES_PERCENT" => Some(percent.to_owned()),
+                _ => None,
+            })
+        };
+        assert_eq!(provider("", "10"), Ok(ProviderConfig { url: None, failures_percent: 10 }));
+        let url = "https://pay.example.com/v1";
+        assert_eq!(provider(url, "0").unwrap().url, Some(url.parse().unwrap()));
+        for (url, percent, line) in [
+            ("pay", "10", "PAYMENT_URL must be a URL, or be left out"),
+            ("", "101", "PAYMENT_FAILURES_PERCENT must be set: 0 to 100"),
+            ("", "", "PAYMENT_FAILURES_PERCENT must be set: 0 to 100"),
+        ] {
+            assert_eq!(provider(url, percent).unwrap_err().to_string(), line);
         }
     }
 }

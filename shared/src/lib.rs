@@ -6,6 +6,7 @@
 //! - [`idempotency`]: how a creation that is asked for twice is done once.
 //! - [`providers`]: those who take payments and deliver orders.
 //! - [`store`]: the orders in DynamoDB.
+//! - [`workflow`]: the way of a submitted order, through the queue and the state machine.
 //! - [`http`]: the edge. Requests are parsed into the domain's types here, and answers and errors become responses.
 //! - [`config`], [`aws`], [`telemetry`]: how a function starts.
 
@@ -19,3 +20,4 @@ pub mod page;
 pub mod providers;
 pub mod store;
 pub mod telemetry;
+pub mod workflow;

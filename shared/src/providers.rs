@@ -9,6 +9,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::config::ProviderConfig;
 use crate::order::{Order, OrderId};
 
 /// How long a provider may take to answer.
@@ -57,11 +58,15 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// The service at that URL, or without one the simulator.
-    pub fn new(url: Option<Url>, failures_percent: u8) -> Result<Self, reqwest::Error> {
-        match url {
-            None => Ok(Self::Simulator(failures_percent)),
+    /// The configured service, or the simulator; the log says which.
+    pub fn new(config: &ProviderConfig) -> Result<Self, reqwest::Error> {
+        match config.url.clone() {
+            None => {
+                tracing::info!(failures_percent = config.failures_percent, "the simulator answers for the provider");
+                Ok(Self::Simulator(config.failures_percent))
+            }
             Some(url) => {
+                tracing::info!(%url, "the provider is asked");
                 install_tls();
                 let client = Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(1)).build()?;
                 Ok(Self::Http(client, url))

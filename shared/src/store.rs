@@ -228,11 +228,10 @@ impl Orders {
         now: Timestamp,
     ) -> Result<A, StoreError> {
         let record = request.record(answer, now);
-        // An expired record counts as none: DynamoDB takes its time to delete it.
         let remember = Put::builder()
             .table_name(&self.tables.idempotency)
             .set_item(Some(serde_dynamo::to_item(&record)?))
-            .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
+            .condition_expression(NOT_REMEMBERED)
             .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let save = Put::builder()
@@ -258,11 +257,40 @@ impl Orders {
             Err(error) => {
                 let reasons = error.as_service_error().map(cancellation_reasons).unwrap_or_default();
                 if let Some(item) = reasons.first().and_then(|reason| reason.item.clone()) {
-                    let first: Record<A> = serde_dynamo::from_item(item)?;
-                    return if first.is_of(request) { Ok(first.answer) } else { Err(StoreError::KeyReused) };
+                    return first_answer(item, request);
                 }
                 Err(if reasons.iter().any(passes) { StoreError::Unavailable(error.into()) } else { error.into() })
             }
+        }
+    }
+
+    /// Saves what is to be answered to a request from now on, and returns it; or what was saved for it before. Needs
+    /// `dynamodb:PutItem` on the table of idempotency keys.
+    pub async fn remember<A: Serialize + DeserializeOwned>(
+        &self,
+        request: &KeyedRequest,
+        answer: A,
+        now: Timestamp,
+    ) -> Result<A, StoreError> {
+        let record = request.record(answer, now);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.idempotency)
+            .set_item(Some(serde_dynamo::to_item(&record)?))
+            .condition_expression(NOT_REMEMBERED)
+            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(record.answer),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) if failed.item.is_some() => {
+                    first_answer(failed.item.clone().unwrap_or_default(), request)
+                }
+                _ => Err(error.into()),
+            },
         }
     }
 
@@ -429,6 +457,15 @@ impl Orders {
         };
         Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
+}
+
+/// The condition under which a key is free. An expired record counts as none: DynamoDB takes its time to delete it.
+const NOT_REMEMBERED: &str = "attribute_not_exists(id) OR expires_at <= :now";
+
+/// The answer that is kept in a record, if it is that request's.
+fn first_answer<A: DeserializeOwned>(record: Item, request: &KeyedRequest) -> Result<A, StoreError> {
+    let first: Record<A> = serde_dynamo::from_item(record)?;
+    if first.is_of(request) { Ok(first.answer) } else { Err(StoreError::KeyReused) }
 }
 
 fn cancellation_reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {

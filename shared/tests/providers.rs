@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use shared::config::ProviderConfig;
 use shared::order::{Order, OrderContent, Processing, Timestamp};
 use shared::providers::{Decision, Provider, ProviderError};
 use tokio::net::TcpListener;
@@ -27,7 +28,11 @@ async fn provider(status: u16, body: Value) -> (Provider, Arc<Mutex<Vec<Asked>>>
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
-    (Provider::new(Some(url.parse().unwrap()), 0).unwrap(), ledger)
+    (at(&url), ledger)
+}
+
+fn at(url: &str) -> Provider {
+    Provider::new(&ProviderConfig { url: Some(url.parse().unwrap()), failures_percent: 0 }).unwrap()
 }
 
 fn order() -> Order {
@@ -85,7 +90,7 @@ async fn who_asks_to_come_again_or_does_not_answer_is_asked_again() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for address in [gone, silent.local_addr().unwrap()] {
-        let provider = Provider::new(Some(format!("http://{address}").parse().unwrap()), 0).unwrap();
+        let provider = at(&format!("http://{address}"));
         let answer = provider.charge(&order(), None).await;
         assert!(matches!(answer, Err(ProviderError::Retryable(_))), "{answer:?}");
     }
@@ -109,7 +114,7 @@ async fn nothing_to_refund_is_fine() {
 #[tokio::test]
 async fn the_simulator_refuses_its_share_and_never_changes_its_mind() {
     let share = async |percent: u8| {
-        let simulator = Provider::new(None, percent).unwrap();
+        let simulator = Provider::new(&ProviderConfig { url: None, failures_percent: percent }).unwrap();
         let mut refused = 0;
         for _ in 0..1000 {
             let order = order();

@@ -449,6 +449,17 @@ impl AsyncSleep for NoSleep {
     }
 }
 
+#[tokio::test]
+async fn what_is_remembered_of_a_key_is_the_first_answer_until_it_expires() {
+    let table = Table::new().await;
+    let now = Timestamp::now();
+    let first = table.orders.remember(&keyed("k", "{}"), "first".to_owned(), now).await.unwrap();
+    let second = table.orders.remember(&keyed("k", "{}"), "second".to_owned(), now).await.unwrap();
+    assert_eq!((first.as_str(), second.as_str()), ("first", "first"));
+    let tampered = table.orders.remember(&keyed("k", "{ }"), "third".to_owned(), now).await;
+    assert!(matches!(tampered, Err(StoreError::KeyReused)), "{tampered:?}");
+}
+
 /// An order that is on its way through the workflow.
 async fn submitted(table: &Table) -> Order {
     let now = Timestamp::now();

@@ -3,7 +3,7 @@
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
 use shared::config::Config;
-use shared::http::request::{PutOrder, UpdateOrder};
+use shared::http::request::{NewOrder, PutOrder, UpdateOrder};
 use shared::http::response::SavedAnswer;
 use shared::http::{self, Problem, Response, response};
 use shared::order::{Order, Processing, Timestamp};
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
 
 async fn put_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
     match PutOrder::parse(&request, &caller)? {
-        PutOrder::Create(user_id, content, keyed) => {
+        PutOrder::Create(NewOrder { user_id, content, keyed }) => {
             let now = Timestamp::now();
             let order = Order::new(user_id, content, Processing::None, now);
             let answer = response::created(&order)?;

@@ -32,6 +32,12 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
     claims.map_or_else(nobody, Caller::from_claims).ok_or(Problem::Unauthenticated)
 }
 
+/// X-Ray's header of the request, as Lambda has it.
+#[must_use]
+pub fn trace(request: &Request) -> Option<String> {
+    request.lambda_context_ref().and_then(|context| context.xray_trace_id.clone())
+}
+
 /// The order that the path names, by `{userId}` and `{id}`. What can't name an order is 404, like an order that
 /// isn't there, or isn't the caller's.
 ///
@@ -168,38 +174,52 @@ impl Query<'_> {
     }
 }
 
+/// A new order that is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NewOrder {
+    /// Whose it is to be.
+    pub user_id: UserId,
+    /// What is to be in it.
+    pub content: OrderContent,
+    /// The request, if it has an idempotency key.
+    pub keyed: Option<KeyedRequest>,
+}
+
+impl NewOrder {
+    /// Parses a request that can only make an order. A caller who is a user means themselves by leaving `user_id` out.
+    pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
+        let (new, _) = Fields::parse(request)?.new_order(request, caller)?;
+        new.without_condition(request)
+    }
+
+    /// A new order has no version that a condition could name (RFC 9110, 13.1.1).
+    fn without_condition(self, request: &Request) -> Result<Self, Problem> {
+        if request.headers().contains_key(IF_MATCH) { Err(Problem::Stale) } else { Ok(self) }
+    }
+}
+
 /// What `PUT /orders` is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PutOrder {
-    /// Make a new order of that user; once, if the request has an idempotency key.
-    Create(UserId, OrderContent, Option<KeyedRequest>),
+    /// Make a new order; once, if the request has an idempotency key.
+    Create(NewOrder),
     /// Replace what is in an order.
     Replace(OrderKey, UpdateOrder),
 }
 
 impl PutOrder {
     /// Parses the request: with an `id` it is about that order, without one about a new one.
-    /// A caller who is a user means themselves by leaving `user_id` out.
     pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
         let mut fields = Fields::parse(request)?;
         let id: Option<String> = fields.optional("id");
-        let user_id = match caller.user_id() {
-            Some(own) => fields.optional("user_id").or_else(|| Some(own.clone())),
-            None => fields.required("user_id"),
-        };
-        let update = fields.update(request);
-        let keyed =
-            parse_idempotency_key(request, caller).map_err(|error| fields.errors.push(error)).unwrap_or_default();
-        let (user_id, update) = fields.finish(user_id.zip(update))?;
-        check(caller, Subject::User(&user_id))?;
+        let (new, expected) = fields.new_order(request, caller)?;
         match id {
-            // A new order has no version that a condition could name (RFC 9110, 13.1.1).
-            None if request.headers().contains_key(IF_MATCH) => Err(Problem::Stale),
-            None => Ok(Self::Create(user_id, update.content, keyed)),
+            None => new.without_condition(request).map(Self::Create),
             // Like an id in a path: what can't be an order's id is no order's id.
             Some(id) => {
                 let id = OrderId::try_from(id).map_err(|_| Problem::NotFound)?;
-                Ok(Self::Replace(OrderKey { user_id, id }, update))
+                let NewOrder { user_id, content, .. } = new;
+                Ok(Self::Replace(OrderKey { user_id, id }, UpdateOrder { content, expected }))
             }
         }
     }
@@ -278,6 +298,18 @@ impl Fields {
             content: OrderContent { restaurant_id: restaurant_id?, quantity: quantity? },
             expected: expected?,
         })
+    }
+
+    fn new_order(mut self, request: &Request, caller: &Caller) -> Result<(NewOrder, Expected), Problem> {
+        let user_id = match caller.user_id() {
+            Some(own) => self.optional("user_id").or_else(|| Some(own.clone())),
+            None => self.required("user_id"),
+        };
+        let update = self.update(request);
+        let keyed = parse_idempotency_key(request, caller).map_err(|error| self.errors.push(error)).unwrap_or_default();
+        let (user_id, UpdateOrder { content, expected }) = self.finish(user_id.zip(update))?;
+        check(caller, Subject::User(&user_id))?;
+        Ok((NewOrder { user_id, content, keyed }, expected))
     }
 
     /// What was made of the fields, if all of them are good and none is left that an order does not have.

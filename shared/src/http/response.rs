@@ -83,6 +83,13 @@ pub fn created(order: &Order) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// 202 with the order as it will be, and its `Location` as for [`created`]. Until it is saved nothing is there.
+pub fn submitted(order: &Order) -> Result<Response, Problem> {
+    let mut response = json(StatusCode::ACCEPTED, order);
+    response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
+    Ok(response)
+}
+
 /// 204.
 #[must_use]
 pub fn no_content() -> Response {

@@ -1,0 +1,298 @@
+//! The way of a submitted order: what passes through the queue and between the steps of the state machine, and the
+//! loops around those steps.
+
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use aws_config::SdkConfig;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
+use aws_sdk_sns::types::MessageAttributeValue;
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+use futures_util::FutureExt;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::http::response::SavedAnswer;
+use crate::http::{Problem, Response};
+use crate::order::{Order, OrderId, Outcome};
+use crate::providers::ProviderError;
+use crate::store::StoreError;
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// What is queued, and what an execution starts with: the same bytes on every try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// The order, as it was submitted.
+    pub order: Order,
+    /// X-Ray's header of the request that submitted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+}
+
+/// What is done of a request that submits an order: the message that is sent, and the answer that is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// The submission as it is queued, byte for byte.
+    pub message: String,
+    /// The answer.
+    pub answer: SavedAnswer,
+}
+
+impl Submitted {
+    /// That submission, and that answer to it.
+    pub fn new(submission: &Submission, answer: &Response) -> Result<Self, Problem> {
+        let message = serde_json::to_string(submission).map_err(|error| Problem::Internal(error.into()))?;
+        Ok(Self { message, answer: SavedAnswer::from(answer) })
+    }
+}
+
+/// How the order of an execution is to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The order, as it was submitted.
+    pub order: Order,
+    /// How it ends.
+    pub outcome: Outcome,
+}
+
+impl AsRef<Order> for Submission {
+    fn as_ref(&self) -> &Order {
+        &self.order
+    }
+}
+
+impl AsRef<Order> for Completion {
+    fn as_ref(&self) -> &Order {
+        &self.order
+    }
+}
+
+/// The queue of submitted orders.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at that URL.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, url: String) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(sdk), url }
+    }
+
+    /// Sends a submission, and X-Ray's header with it. Needs `sqs:SendMessage`.
+    pub async fn send(&self, submission: &str, trace: Option<&str>) -> Result<(), Cause> {
+        let mut send = self.client.send_message().queue_url(&self.url).message_body(submission);
+        if let Some(trace) = trace {
+            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build()?;
+            send = send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        }
+        send.send().await?;
+        Ok(())
+    }
+}
+
+/// The state machine.
+#[derive(Debug, Clone)]
+pub struct StateMachine {
+    client: aws_sdk_sfn::Client,
+    arn: String,
+}
+
+impl StateMachine {
+    /// The state machine of that ARN.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, arn: String) -> Self {
+        Self { client: aws_sdk_sfn::Client::new(sdk), arn }
+    }
+
+    /// Starts the execution of a submission, named by its order: whoever starts it again has started it. Needs
+    /// `states:StartExecution`.
+    pub async fn start(&self, submission: &str, trace: Option<&str>) -> Result<OrderId, Cause> {
+        let id = serde_json::from_str::<Submission>(submission)?.order.id;
+        let start = self.client.start_execution().state_machine_arn(&self.arn).name(id.to_string()).input(submission);
+        match start.set_trace_header(trace.map(str::to_owned)).send().await {
+            Ok(_) => Ok(id),
+            // AWS answers so when the first one has ended, and 200 while it is running.
+            Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => {
+                Ok(id)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The topic that tells how orders end.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    client: aws_sdk_sns::Client,
+    arn: String,
+}
+
+impl Topic {
+    /// The topic of that ARN.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, arn: String) -> Self {
+        Self { client: aws_sdk_sns::Client::new(sdk), arn }
+    }
+
+    /// Tells how that order has ended. Needs `sns:Publish`.
+    pub async fn publish(&self, order: &Order) -> Result<(), Cause> {
+        let status = order.order_status.as_str();
+        let attribute = |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        let ending = serde_json::json!({ "id": format!("{}:{status}", order.id), "order": order });
+        self.client
+            .publish()
+            .topic_arn(&self.arn)
+            .message(ending.to_string())
+            .message_attributes("order_status", attribute(status)?)
+            .message_attributes("user_id", attribute(order.user_id.as_str())?)
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+/// Why a step has failed. The state machine knows them by these names.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The same step may do later.
+    #[error("{0}")]
+    Retryable(Cause),
+    /// It would fail again.
+    #[error("{0}")]
+    NonRetryable(Cause),
+}
+
+impl From<TaskError> for Diagnostic {
+    fn from(error: TaskError) -> Self {
+        let name = match &error {
+            TaskError::Retryable(_) => "Retryable",
+            TaskError::NonRetryable(_) => "NonRetryable",
+        };
+        Self { error_type: name.into(), error_message: error.to_string() }
+    }
+}
+
+impl From<StoreError> for TaskError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Retryable(error.into()),
+            _ => Self::NonRetryable(error.into()),
+        }
+    }
+}
+
+impl From<ProviderError> for TaskError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Retryable(_) => Self::Retryable(error.into()),
+            ProviderError::Failed(_) => Self::NonRetryable(error.into()),
+        }
+    }
+}
+
+/// Does one step of the state machine, again and again, until Lambda ends the function. `function` is its name in the
+/// line that is logged of each.
+pub async fn serve_task<T, A, H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+where
+    T: DeserializeOwned + AsRef<Order>,
+    A: Serialize,
+    H: Fn(T) -> F,
+    F: Future<Output = Result<A, TaskError>>,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let started = Instant::now();
+        let request_id = event.context.request_id;
+        let task = T::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
+        let order_id = task.as_ref().id;
+        let done = handler(task).await;
+        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+        match &done {
+            Ok(_) => tracing::info!(request_id, function, %order_id, duration_ms, "done"),
+            Err(error) => tracing::error!(request_id, function, %order_id, duration_ms, %error, "failed"),
+        }
+        done
+    }))
+    .await
+}
+
+/// Handles the messages of a queue, each by itself: those that fail, or panic, stay in the queue, and the others do not
+/// come again.
+pub async fn serve_queue<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: Fn(SqsMessage) -> F,
+    F: Future<Output = Result<OrderId, Cause>>,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        let mut answer = SqsBatchResponse::default();
+        for message in event.payload.records {
+            let message_id = message.message_id.clone().unwrap_or_default();
+            let error = match AssertUnwindSafe(handler(message)).catch_unwind().await {
+                Ok(Ok(order_id)) => {
+                    tracing::info!(function, message_id, %order_id, "done");
+                    continue;
+                }
+                Ok(Err(error)) => error,
+                Err(_panic) => "panicked".into(),
+            };
+            tracing::error!(function, message_id, error, "failed");
+            answer.add_failure(message_id);
+        }
+        Ok::<_, lambda_runtime::Error>(answer)
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::response;
+    use crate::order::{OrderContent, Processing, Timestamp};
+
+    fn order() -> Order {
+        let content = OrderContent {
+            restaurant_id: "Restaurant 3".to_owned().try_into().unwrap(),
+            quantity: 3.try_into().unwrap(),
+        };
+        Order::new("Ann".to_owned().try_into().unwrap(), content, Processing::Workflow, Timestamp::now())
+    }
+
+    #[test]
+    fn a_submission_is_queued_as_it_will_be_saved_and_answered() {
+        let submission = Submission { order: order(), trace: Some("Root=1".into()) };
+        let answer = response::submitted(&submission.order).unwrap();
+        let submitted = Submitted::new(&submission, &answer).unwrap();
+        assert_eq!(serde_json::from_str::<Submission>(&submitted.message).unwrap(), submission);
+        let answered: Order = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!((answer.status().as_u16(), &answered), (202, &submission.order));
+    }
+
+    #[test]
+    fn the_state_machine_knows_errors_by_their_names() {
+        let names = [TaskError::Retryable("away".into()), TaskError::NonRetryable("broken".into())]
+            .map(|error| Diagnostic::from(error).error_type);
+        assert_eq!(names, ["Retryable", "NonRetryable"]);
+    }
+
+    #[test]
+    fn an_outcome_has_the_form_that_the_state_machine_gives_it() {
+        let failed = serde_json::json!({"order_status": "FAILURE", "error_message": "declined"});
+        let failed: Outcome = serde_json::from_value(failed).unwrap();
+        assert_eq!(failed, Outcome::Failure { error_message: "declined".into() });
+        // JSONata's $now() has milliseconds.
+        let paid = serde_json::json!({"order_status": "SUCCESS", "paid_at": "2026-11-23T10:24:02.591Z"});
+        let paid: Outcome = serde_json::from_value(paid).unwrap();
+        assert!(
+            matches!(paid, Outcome::Success { paid_at } if paid_at.to_string() == "2026-11-23T10:24:02.591000000Z")
+        );
+    }
+}
