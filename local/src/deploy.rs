@@ -8,12 +8,16 @@ use tokio::process::Command;
 
 use crate::{REGION, Stack, command_for, root, staging};
 
-/// Deploys the template as stack `name` to the emulator at `endpoint`, by `sam deploy --config-env local`.
-pub async fn deploy(endpoint: &str, name: &str) -> anyhow::Result<Stack> {
-    for file in ["template.yaml", "samconfig.toml"] {
+/// Deploys the template as stack `name` to the emulator at `endpoint`, by `sam deploy --config-env local`, with those
+/// values of parameters (`Name=value`) besides the ones that `samconfig.toml` gives.
+pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::Result<Stack> {
+    for file in ["template.yaml", "samconfig.toml", "statemachine/order.asl.json"] {
         stage(file).await.with_context(|| format!("staging {file}"))?;
     }
-    sam(endpoint, &["deploy", "--config-env", "local", "--stack-name", name]).await?;
+    let overrides = configured_parameters().await?;
+    let overrides = overrides.iter().map(String::as_str).chain(parameters.iter().copied());
+    let command = ["deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides"];
+    sam(endpoint, &command.into_iter().chain(overrides).collect::<Vec<_>>()).await?;
     let list = ["list", "stack-outputs", "--stack-name", name, "--region", REGION, "--output", "json"];
     let outputs: Vec<Output> = serde_json::from_str(&sam(endpoint, &list).await?).context("the stack's outputs")?;
     let output = |key: &str| {
@@ -31,6 +35,12 @@ pub async fn deploy(endpoint: &str, name: &str) -> anyhow::Result<Stack> {
         machine_client_id: output("MachineClientId")?,
         orders_table: output("OrdersTableName")?,
         idempotency_table: output("IdempotencyTableName")?,
+        orders_queue: output("OrdersQueueUrl")?,
+        orders_dead_letter_queue: output("OrdersDeadLetterQueueUrl")?,
+        recovery_queue: output("RecoveryQueueUrl")?,
+        recovery_dead_letter_queue: output("RecoveryDeadLetterQueueUrl")?,
+        state_machine: output("StateMachineArn")?,
+        notifications_topic: output("NotificationsTopicArn")?,
     })
 }
 
@@ -38,8 +48,18 @@ pub async fn deploy(endpoint: &str, name: &str) -> anyhow::Result<Stack> {
 async fn stage(file: &str) -> std::io::Result<()> {
     static COPIES: AtomicU32 = AtomicU32::new(0);
     let copy = format!("{file}.{}.{}", std::process::id(), COPIES.fetch_add(1, Ordering::Relaxed));
+    if let Some(folder) = staging().join(file).parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
     tokio::fs::copy(root().join(file), staging().join(&copy)).await?;
     tokio::fs::rename(staging().join(copy), staging().join(file)).await
+}
+
+/// The parameters of `samconfig.toml`'s `local`: what is said on the command line takes the place of all of them.
+async fn configured_parameters() -> anyhow::Result<Vec<String>> {
+    let config: toml::Table = tokio::fs::read_to_string(root().join("samconfig.toml")).await?.parse()?;
+    let parameters = config["local"]["deploy"]["parameters"]["parameter_overrides"].clone();
+    parameters.try_into().context("parameter_overrides in samconfig.toml")
 }
 
 #[derive(Deserialize)]

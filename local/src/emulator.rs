@@ -46,6 +46,8 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", if matches!(reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
             .env("LOG_LEVEL", "ERROR")
+            // Each concurrent call of a function is a process here. Beyond that many the emulator throttles, as AWS does.
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", "100")
             .env("STATE_DIR", scratch.join("state"))
             .env("TMPDIR", &scratch)
             .stdin(Stdio::null())

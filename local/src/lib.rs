@@ -50,6 +50,18 @@ pub struct Stack {
     pub orders_table: String,
     /// Name of the table of idempotency keys.
     pub idempotency_table: String,
+    /// URL of the queue of submitted orders.
+    pub orders_queue: String,
+    /// URL of its dead-letter queue.
+    pub orders_dead_letter_queue: String,
+    /// URL of the queue of failed executions.
+    pub recovery_queue: String,
+    /// URL of its dead-letter queue.
+    pub recovery_dead_letter_queue: String,
+    /// ARN of the state machine.
+    pub state_machine: String,
+    /// ARN of the topic that tells how orders end.
+    pub notifications_topic: String,
 }
 
 impl Stack {

@@ -138,12 +138,13 @@ Try, in another terminal, as a machine that is an admin (the token is good for a
 
   curl -s '{api}/orders?limit=3' -H 'Authorization: Bearer {token}'
 
-  curl -s -X PUT '{api}/orders' -H "Authorization: Bearer $(make token PORT={port})" -H 'Content-Type: application/json' -d '{{"user_id":"Burger_2","quantity":"3","restaurant_id":"Restaurant 3"}}'
+  curl -s -X POST '{api}/orders' -H "Authorization: Bearer $(make token PORT={port})" -H 'Content-Type: application/json' -d '{{"user_id":"Burger_2","quantity":"3","restaurant_id":"Restaurant 3"}}'
 
-What the functions log:
+What the functions log, of one more order too, which goes through now:
 "#,
         endpoint = stack.endpoint,
     );
+    samples::submit(&stack, &token).await?;
     logs::follow(&stack).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -214,7 +215,7 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
 /// The system on that port of the emulator's, or on a free one. It runs as long as the emulator is kept.
 async fn start(port: Option<u16>, reach: Reach) -> anyhow::Result<(Emulator, Stack)> {
     let emulator = step("Starting the emulator", Emulator::start(port, reach)).await?;
-    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK)).await?;
+    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK, &[])).await?;
     Ok((emulator, stack))
 }
 

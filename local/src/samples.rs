@@ -30,6 +30,14 @@ pub async fn save(stack: &Stack) -> anyhow::Result<()> {
     save_order_of_events(&stack.sdk_config().await, stack).await
 }
 
+/// Submits an order, which then goes through by itself.
+pub async fn submit(stack: &Stack, token: &str) -> anyhow::Result<()> {
+    let order = json!({"user_id": "Burger_2", "restaurant_id": "Restaurant 3", "quantity": 3});
+    let submit = http().build()?.post(format!("{}/orders", stack.api_url)).bearer_auth(token).json(&order);
+    submit.send().await?.error_for_status()?;
+    Ok(())
+}
+
 /// Saves the order that the files in `events/` speak of, as if it had just been made.
 pub async fn save_order_of_events(sdk: &SdkConfig, stack: &Stack) -> anyhow::Result<()> {
     let order: Order = serde_json::from_value(json!({

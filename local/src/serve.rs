@@ -19,8 +19,8 @@ impl Server {
     /// Starts `cargo lambda watch`: every route of the API on that port, recompiled when it is edited. The routes stand
     /// in the workspace's `Cargo.toml`.
     pub fn watch(stack: &Stack, port: u16) -> anyhow::Result<Self> {
-        let variables = aws_environment(&stack.endpoint).into_iter().chain(tables(stack));
-        let variables = variables.chain([("WEB_ORIGIN", WEB_ORIGIN)]);
+        let variables = aws_environment(&stack.endpoint).into_iter().chain(resources(stack));
+        let variables = variables.chain([("WEB_ORIGIN", WEB_ORIGIN)]).chain(SIMULATORS);
         let lines: Vec<_> = variables.map(|(name, value)| format!("{name}={value}")).collect();
         let file = staging().join(format!("watch-{port}.env"));
         fs::write(&file, lines.join("\n"))?;
@@ -38,7 +38,8 @@ impl Server {
         let folder = root().join("target/start-api");
         fs::copy(root().join("template.yaml"), folder.join("template.yaml"))?;
         let emulator = stack.endpoint.replace("localhost", "host.docker.internal");
-        let variables = tables(stack).into_iter().chain([("AWS_ENDPOINT_URL_DYNAMODB", &*emulator)]);
+        let endpoints = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"].map(|name| (name, &*emulator));
+        let variables = resources(stack).into_iter().chain(endpoints);
         let variables = json!({ "Parameters": variables.collect::<std::collections::BTreeMap<_, _>>() });
         fs::write(folder.join("variables.json"), variables.to_string())?;
 
@@ -64,7 +65,16 @@ impl Server {
     }
 }
 
-/// The variables by which a function finds its tables.
-fn tables(stack: &Stack) -> [(&'static str, &str); 2] {
-    [("ORDERS_TABLE", &stack.orders_table), ("IDEMPOTENCY_TABLE", &stack.idempotency_table)]
+/// The variables by which a function finds what it stands on.
+fn resources(stack: &Stack) -> [(&'static str, &str); 5] {
+    [
+        ("ORDERS_TABLE", &stack.orders_table),
+        ("IDEMPOTENCY_TABLE", &stack.idempotency_table),
+        ("ORDERS_QUEUE_URL", &stack.orders_queue),
+        ("STATE_MACHINE_ARN", &stack.state_machine),
+        ("TOPIC_ARN", &stack.notifications_topic),
+    ]
 }
+
+/// No provider, and simulators that refuse nothing: a sample event is to be answered as it says.
+const SIMULATORS: [(&str, &str); 2] = [("PAYMENT_FAILURES_PERCENT", "0"), ("RESTAURANT_FAILURES_PERCENT", "0")];

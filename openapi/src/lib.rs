@@ -32,7 +32,7 @@ pub fn document() -> Document {
     ))),
     modifiers(&Problems, &ServerFields, &SignIn),
     components(schemas(IfMatch, ProblemDetails)),
-    paths(get_orders, put_order, get_order, update_order, delete_order, delete_order_as_published),
+    paths(get_orders, put_order, submit_order, get_order, update_order, delete_order, delete_order_as_published),
 )]
 struct Api;
 
@@ -57,7 +57,7 @@ const PROBLEMS: [(&str, &str, Option<Extra>); 12] = [
     ("422", "The `Idempotency-Key` came with another body before (`idempotency-key-reused`).", None),
     ("429", "Too many requests (`too-many-requests`).", Some(RETRY_AFTER)),
     ("500", "A mistake of ours (`internal`).", None),
-    ("503", "DynamoDB throttles or is away (`unavailable`).", Some(RETRY_AFTER)),
+    ("503", "DynamoDB or SQS throttles or is away (`unavailable`).", Some(RETRY_AFTER)),
 ];
 
 /// A header: its name, what it says, and as what.
@@ -70,6 +70,7 @@ fn problems_of(operation: &str) -> Vec<&'static str> {
     let its_own: &[&str] = match operation {
         "get-orders" => &["400", "403"],
         "put-order" => &["400", "403", "404", "409", "412", "413", "415", "422"],
+        "submit-order" => &["400", "403", "412", "413", "415", "422"],
         "get-order" => &["404"],
         "update-order" => &["400", "403", "404", "409", "412", "413", "415"],
         "delete-order" | "delete-order-as-published" => &["400", "404", "409", "412"],
@@ -83,7 +84,8 @@ struct Problems;
 impl Modify for Problems {
     fn modify(&self, document: &mut Document) {
         let paths = document.paths.paths.values_mut();
-        let operations = paths.flat_map(|path| [&mut path.get, &mut path.put, &mut path.delete].into_iter().flatten());
+        let operations = paths
+            .flat_map(|path| [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten());
         for operation in operations {
             let answered = problems_of(operation.operation_id.as_deref().unwrap_or_default());
             let problems = PROBLEMS.into_iter().filter(|(status, ..)| answered.contains(status));
@@ -108,7 +110,9 @@ impl Modify for ServerFields {
     fn modify(&self, document: &mut Document) {
         let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
         for (name, schema) in schemas {
-            if let ("PutOrder" | "UpdateOrder", RefOr::T(Schema::Object(body))) = (name.as_str(), schema) {
+            if let ("PutOrder" | "SubmitOrder" | "UpdateOrder", RefOr::T(Schema::Object(body))) =
+                (name.as_str(), schema)
+            {
                 for field in Order::SERVER_FIELDS {
                     body.properties
                         .entry(field.to_owned())
@@ -138,7 +142,12 @@ impl Modify for SignIn {
 
         for path in document.paths.paths.values_mut() {
             let reads = path.get.iter_mut().map(|operation| (operation, "orders/read"));
-            let writes = path.put.iter_mut().chain(&mut path.delete).map(|operation| (operation, "orders/write"));
+            let writes = path
+                .put
+                .iter_mut()
+                .chain(&mut path.post)
+                .chain(&mut path.delete)
+                .map(|operation| (operation, "orders/write"));
             for (operation, scope) in reads.chain(writes) {
                 let any_of = [scope, "orders/admin"].map(|scope| SecurityRequirement::new("sign-in", [scope]));
                 operation.security = Some(any_of.into());
@@ -167,6 +176,19 @@ struct PutOrder {
     quantity: (),
     /// The order that is to be changed.
     id: Option<OrderId>,
+}
+
+/// What a client says of an order that is to be accepted, paid and sent. The fields that the server sets may be sent, and
+/// are ignored.
+#[derive(serde::Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SubmitOrder {
+    /// No other than your own, unless you are an admin. A machine that is an admin must say whose order it is; to all
+    /// others it is their own when it is left out.
+    user_id: Option<UserId>,
+    restaurant_id: RestaurantId,
+    #[schema(schema_with = quantity)]
+    quantity: (),
 }
 
 /// What is to be in an order. The fields that the server sets may be sent, and are ignored.
@@ -228,8 +250,8 @@ struct Precondition {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Idempotency {
-    /// Your name for this creation: for 24 hours the same key with the same body gets the first answer again. Without
-    /// meaning where there is an `id`.
+    /// Your name for this creation: for 24 hours the same key with the same body gets the first answer again. It has
+    /// no meaning where `PUT` has an `id`.
     #[param(
         nullable = false,
         rename = "Idempotency-Key",
@@ -260,6 +282,18 @@ fn get_orders() {}
         )),
     ))]
 fn put_order() {}
+
+/// Submit an order, which is then accepted, paid and sent to the restaurant
+///
+/// Until it is saved, moments later, its path is 404. It is PENDING until it ends as SUCCESS or FAILURE; `accepted_at`
+/// says when its grace period was over, in which it could be changed and deleted.
+#[utoipa::path(post, path = "/orders", operation_id = "submit-order", params(Idempotency), request_body = SubmitOrder,
+    responses(
+        (status = 202, body = Order, description = "The order as it will be.", headers(
+            ("Location" = String, description = "The order's path, relative to the request's URL."),
+        )),
+    ))]
+fn submit_order() {}
 
 /// Read an order
 #[utoipa::path(get, path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key),

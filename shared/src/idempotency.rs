@@ -8,14 +8,14 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::order::{Invalid, Order, Timestamp};
+use crate::order::{Invalid, OrderKey, Timestamp};
 
 /// How long a key is remembered, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
-/// How long it is remembered that a submitted order was saved, in seconds: as long as Step Functions remembers the name
-/// of an execution.
-const SAVED_LIFETIME_SECONDS: i64 = 90 * 24 * 60 * 60;
+/// How long it is remembered that a submitted order was saved, and how it ended, in seconds: as long as Step Functions
+/// remembers the name of an execution.
+const WORKFLOW_LIFETIME_SECONDS: i64 = 90 * 24 * 60 * 60;
 
 /// A client's name for one creation: 1 to 255 visible ASCII characters, taken as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +54,28 @@ impl KeyedRequest {
         }
     }
 
-    /// The saving of that order. No client's key is like it: those are digests of two parts.
+    /// The saving of that order.
     #[must_use]
-    pub fn saving(order: &Order) -> Self {
-        let id = digest(&[b"saved", order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
-        Self { id: id.clone(), fingerprint: id, lifetime_seconds: SAVED_LIFETIME_SECONDS }
+    pub fn saving(order: &OrderKey) -> Self {
+        Self::of_workflow(b"saved", order)
+    }
+
+    /// The ending of that order.
+    #[must_use]
+    pub fn ending(order: &OrderKey) -> Self {
+        Self::of_workflow(b"ended", order)
+    }
+
+    /// No client's key is like it: those are digests of two parts.
+    fn of_workflow(what: &[u8], order: &OrderKey) -> Self {
+        let id = digest(&[what, order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
+        Self { id: id.clone(), fingerprint: id, lifetime_seconds: WORKFLOW_LIFETIME_SECONDS }
+    }
+
+    /// Which record is the request's own.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The record that keeps `answer` for this request from now on.

@@ -329,12 +329,26 @@ pub enum Outcome {
         /// When it was paid.
         paid_at: Timestamp,
     },
-    /// It has failed, and nobody has paid for it.
+    /// It has failed, and nobody is to pay for it.
     Failure {
         /// Why.
         error_message: String,
+        /// Whether what was paid could not be given back: an operator must do it.
+        #[serde(default)]
+        refund_failed: bool,
     },
 }
+
+impl Outcome {
+    /// Whether an operator must give back what was paid.
+    #[must_use]
+    pub fn is_refund_failed(&self) -> bool {
+        matches!(self, Self::Failure { refund_failed: true, .. })
+    }
+}
+
+/// What is said of an order for which a refund could not be made.
+const REFUND_FAILED: &str = "; the refund has failed and is to be made by hand";
 
 /// What names one order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -436,6 +450,36 @@ impl Order {
     #[must_use]
     pub fn is_in_process(&self) -> bool {
         self.order_status == OrderStatus::Pending && self.accepted_at.is_some()
+    }
+
+    /// The order as it is when it ends in that way at that instant.
+    #[must_use]
+    pub fn ended(&self, outcome: &Outcome, now: Timestamp) -> Self {
+        let ended = Self { completed_at: Some(now), ..self.clone() }.written(now);
+        match outcome {
+            Outcome::Success { paid_at } => {
+                Self { order_status: OrderStatus::Success, paid_at: Some(*paid_at), ..ended }
+            }
+            Outcome::Failure { error_message, refund_failed } => {
+                let failed =
+                    Self { order_status: OrderStatus::Failure, error_message: Some(error_message.clone()), ..ended };
+                if *refund_failed { failed.with_failed_refund() } else { failed }
+            }
+        }
+    }
+
+    /// The order, and in it that what was paid could not be given back.
+    #[must_use]
+    pub fn with_failed_refund(self) -> Self {
+        let message = self.error_message.unwrap_or_default();
+        let message = if message.ends_with(REFUND_FAILED) { message } else { message + REFUND_FAILED };
+        Self { error_message: Some(message), ..self }
+    }
+
+    /// The order after a write at that instant.
+    #[must_use]
+    pub fn written(self, now: Timestamp) -> Self {
+        Self { updated_at: now, version: self.version.next(), ..self }
     }
 
     /// What a client says of it.

@@ -94,36 +94,51 @@ impl Provider {
     }
 
     async fn ask(&self, what: &str, key: &str, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        let (client, url) = match self {
-            Self::Simulator(_) if what == "refunds" => return Ok(Decision::Yes),
-            Self::Simulator(percent) => return Ok(simulate(what, order.id, *percent)),
-            Self::Http(client, url) => (client, url),
+        let decision = match self {
+            Self::Simulator(_) if what == "refunds" => Decision::Yes,
+            Self::Simulator(percent) => simulate(what, order.id, *percent),
+            Self::Http(client, url) => post(client, url.clone(), what, key, order, trace).await?,
         };
-        let mut url = url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push(what);
+        match &decision {
+            Decision::Yes => tracing::info!("{what}: yes"),
+            Decision::No { reason } => tracing::info!("{what}: no, {reason}"),
         }
-        let body = json!({
-            "order_id": order.id, "user_id": order.user_id, "restaurant_id": order.restaurant_id,
-            "quantity": order.quantity,
-        });
-        let mut request = client.post(url).header("Idempotency-Key", key).json(&body);
-        if let Some(trace) = trace {
-            request = request.header("X-Amzn-Trace-Id", trace);
+        Ok(decision)
+    }
+}
+
+/// Sends the request, and takes its answer for a decision.
+async fn post(
+    client: &Client,
+    mut url: Url,
+    what: &str,
+    key: &str,
+    order: &Order,
+    trace: Option<&str>,
+) -> Result<Decision, ProviderError> {
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push(what);
+    }
+    let body = json!({
+        "order_id": order.id, "user_id": order.user_id, "restaurant_id": order.restaurant_id,
+        "quantity": order.quantity,
+    });
+    let mut request = client.post(url).header("Idempotency-Key", key).json(&body);
+    if let Some(trace) = trace {
+        request = request.header("X-Amzn-Trace-Id", trace);
+    }
+    let response = request.send().await?;
+    match response.status() {
+        status if status.is_success() => Ok(Decision::Yes),
+        StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY => {
+            let refusal: Refusal = response.json().await.unwrap_or_default();
+            Ok(Decision::No { reason: refusal.reason.chars().take(MAX_REASON_CHARS).collect() })
         }
-        let response = request.send().await?;
-        match response.status() {
-            status if status.is_success() => Ok(Decision::Yes),
-            StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY => {
-                let refusal: Refusal = response.json().await.unwrap_or_default();
-                Ok(Decision::No { reason: refusal.reason.chars().take(MAX_REASON_CHARS).collect() })
-            }
-            status @ (StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
-                Err(ProviderError::Retryable(status.to_string()))
-            }
-            status if status.is_server_error() => Err(ProviderError::Retryable(status.to_string())),
-            status => Err(ProviderError::Failed(status)),
+        status @ (StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
+            Err(ProviderError::Retryable(status.to_string()))
         }
+        status if status.is_server_error() => Err(ProviderError::Retryable(status.to_string())),
+        status => Err(ProviderError::Failed(status)),
     }
 }
 

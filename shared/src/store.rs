@@ -16,11 +16,12 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::config::Tables;
 use crate::idempotency::{KeyedRequest, Record};
@@ -227,6 +228,24 @@ impl Orders {
         answer: A,
         now: Timestamp,
     ) -> Result<A, StoreError> {
+        let save = Put::builder().condition_expression("attribute_not_exists(id)");
+        match self.write_once(order, save, request, answer, now).await {
+            Err(StoreError::Stale) => Err(StoreError::Failed("another order has that id".into())),
+            written => written,
+        }
+    }
+
+    /// Writes an order under the condition of `save` and, in the same transaction, the answer to the request that
+    /// does so; returns that answer, or the one that was written for the request before. If only the condition fails,
+    /// it is [`StoreError::Stale`].
+    async fn write_once<A: Serialize + DeserializeOwned>(
+        &self,
+        order: &Order,
+        save: PutBuilder,
+        request: &KeyedRequest,
+        answer: A,
+        now: Timestamp,
+    ) -> Result<A, StoreError> {
         let record = request.record(answer, now);
         let remember = Put::builder()
             .table_name(&self.tables.idempotency)
@@ -234,10 +253,7 @@ impl Orders {
             .condition_expression(NOT_REMEMBERED)
             .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let save = Put::builder()
-            .table_name(&self.tables.orders)
-            .set_item(Some(serde_dynamo::to_item(order)?))
-            .condition_expression("attribute_not_exists(id)");
+        let save = save.table_name(&self.tables.orders).set_item(Some(serde_dynamo::to_item(order)?));
         let step = |put| TransactWriteItem::builder().put(put).build();
         let written = self
             .client
@@ -259,7 +275,13 @@ impl Orders {
                 if let Some(item) = reasons.first().and_then(|reason| reason.item.clone()) {
                     return first_answer(item, request);
                 }
-                Err(if reasons.iter().any(passes) { StoreError::Unavailable(error.into()) } else { error.into() })
+                Err(if reasons.iter().any(passes) {
+                    StoreError::Unavailable(error.into())
+                } else if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                    StoreError::Stale
+                } else {
+                    error.into()
+                })
             }
         }
     }
@@ -379,71 +401,24 @@ impl Orders {
     /// Saves an order that was submitted; never a second time, also when it has been deleted meanwhile. Needs
     /// `dynamodb:PutItem` on both tables.
     pub async fn save(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
-        self.create_once(order, &KeyedRequest::saving(order), (), now).await
+        self.create_once(order, &KeyedRequest::saving(&order.key()), (), now).await
     }
 
     /// Accepts an order, and returns it as it is paid and sent from now on; none if it was deleted, or is final. Needs
     /// `dynamodb:UpdateItem`.
     pub async fn accept(&self, key: &OrderKey, now: Timestamp) -> Result<Option<Order>, StoreError> {
-        let values = [
-            (":now".to_owned(), serde_dynamo::to_attribute_value(now)?),
-            (":one".to_owned(), AttributeValue::N("1".into())),
-            (":pending".to_owned(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?),
-        ];
-        let set = "SET accepted_at = :now, updated_at = :now, version = version + :one";
-        let free = "order_status = :pending AND attribute_not_exists(accepted_at)";
-        let order = self.advance(key, set, free, values.into()).await?;
-        // In process already: accepted before, by this very step.
-        Ok(order.filter(Order::is_in_process))
-    }
-
-    /// Ends an order, once, and returns it as it ended the first time; none if it was deleted. Needs
-    /// `dynamodb:UpdateItem`.
-    pub async fn complete(
-        &self,
-        key: &OrderKey,
-        outcome: &Outcome,
-        now: Timestamp,
-    ) -> Result<Option<Order>, StoreError> {
-        let (status, field, value) = match outcome {
-            Outcome::Success { paid_at } => {
-                (OrderStatus::Success, "paid_at", serde_dynamo::to_attribute_value(paid_at)?)
-            }
-            Outcome::Failure { error_message } => {
-                (OrderStatus::Failure, "error_message", serde_dynamo::to_attribute_value(error_message)?)
-            }
-        };
-        let values = [
-            (":now".to_owned(), serde_dynamo::to_attribute_value(now)?),
-            (":one".to_owned(), AttributeValue::N("1".into())),
-            (":pending".to_owned(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?),
-            (":status".to_owned(), serde_dynamo::to_attribute_value(status)?),
-            (":value".to_owned(), value),
-        ];
-        let set = format!(
-            "SET order_status = :status, {field} = :value, completed_at = :now, updated_at = :now, \
-             version = version + :one"
-        );
-        self.advance(key, &set, "order_status = :pending", values.into()).await
-    }
-
-    /// Carries out an update under a condition; returns the order as it is then, or as it is without it if the
-    /// condition does not hold.
-    async fn advance(
-        &self,
-        key: &OrderKey,
-        set: &str,
-        condition: &str,
-        values: Item,
-    ) -> Result<Option<Order>, StoreError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.tables.orders)
             .set_key(Some(serde_dynamo::to_item(key)?))
-            .update_expression(set)
-            .condition_expression(format!("attribute_exists(id) AND {condition}"))
-            .set_expression_attribute_values(Some(values))
+            .update_expression("SET accepted_at = :now, updated_at = :now, version = version + :one")
+            .condition_expression(
+                "attribute_exists(id) AND order_status = :pending AND attribute_not_exists(accepted_at)",
+            )
+            .expression_attribute_values(":now", serde_dynamo::to_attribute_value(now)?)
+            .expression_attribute_values(":one", AttributeValue::N("1".into()))
+            .expression_attribute_values(":pending", serde_dynamo::to_attribute_value(OrderStatus::Pending)?)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -455,17 +430,87 @@ impl Orders {
                 _ => return Err(error.into()),
             },
         };
-        Ok(item.map(serde_dynamo::from_item).transpose()?)
+        let order: Option<Order> = item.map(serde_dynamo::from_item).transpose()?;
+        // In process already: accepted before, by this very step.
+        Ok(order.filter(Order::is_in_process))
+    }
+
+    /// Ends an order, once, and returns it as it ended, the first time, also when it has been deleted since; none if
+    /// it was deleted before it could end. [`StoreError::Stale`] if it was written meanwhile: try again. Needs
+    /// `dynamodb:GetItem` and `dynamodb:PutItem` on both tables.
+    ///
+    /// A final order can be deleted at once. So what it was is kept for the steps after this one, in the transaction
+    /// that ends it.
+    pub async fn complete(
+        &self,
+        key: &OrderKey,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Order>, StoreError> {
+        let ending = KeyedRequest::ending(key);
+        match self.get(key).await {
+            Ok(order) if order.order_status == OrderStatus::Pending => {
+                let ended = order.ended(outcome, now);
+                let save = Put::builder()
+                    .condition_expression("version = :version")
+                    .expression_attribute_values(":version", serde_dynamo::to_attribute_value(order.version)?);
+                self.write_once(&ended, save, &ending, ended.clone(), now).await.map(Some)
+            }
+            Ok(order) => Ok(Some(order)),
+            Err(StoreError::NotFound) => self.remembered(&ending).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says in a failed order that its refund has failed, if it is still there. Needs `dynamodb:PutItem`.
+    pub async fn note_failed_refund(&self, order: &Order, now: Timestamp) -> Result<Order, StoreError> {
+        let noted = order.clone().with_failed_refund();
+        if noted == *order {
+            return Ok(noted);
+        }
+        let noted = noted.written(now);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.orders)
+            .set_item(Some(serde_dynamo::to_item(&noted)?))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", serde_dynamo::to_attribute_value(order.version)?)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(noted),
+            // Nobody but this step changes what is final: it was deleted, or is noted already.
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(noted)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The answer that was given to a request, if it was. Needs `dynamodb:GetItem` on the table of idempotency keys.
+    async fn remembered<A: DeserializeOwned>(&self, request: &KeyedRequest) -> Result<Option<A>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.tables.idempotency)
+            .key("id", AttributeValue::S(request.id().to_owned()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        found.item.map(|record| first_answer(record, request)).transpose()
     }
 }
 
 /// The condition under which a key is free. An expired record counts as none: DynamoDB takes its time to delete it.
 const NOT_REMEMBERED: &str = "attribute_not_exists(id) OR expires_at <= :now";
 
-/// The answer that is kept in a record, if it is that request's.
+/// The answer that is kept in a record, if it is that request's. Another request's may be of another form.
 fn first_answer<A: DeserializeOwned>(record: Item, request: &KeyedRequest) -> Result<A, StoreError> {
-    let first: Record<A> = serde_dynamo::from_item(record)?;
-    if first.is_of(request) { Ok(first.answer) } else { Err(StoreError::KeyReused) }
+    if !serde_dynamo::from_item::<_, Record<IgnoredAny>>(record.clone())?.is_of(request) {
+        return Err(StoreError::KeyReused);
+    }
+    Ok(serde_dynamo::from_item::<_, Record<A>>(record)?.answer)
 }
 
 fn cancellation_reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {

@@ -11,16 +11,19 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::http::response::SavedAnswer;
 use crate::http::{Problem, Response};
-use crate::order::{Order, OrderId, Outcome};
+use crate::order::{Order, Outcome};
 use crate::providers::ProviderError;
 use crate::store::StoreError;
+use crate::telemetry;
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -58,6 +61,40 @@ pub struct Completion {
     pub order: Order,
     /// How it ends.
     pub outcome: Outcome,
+}
+
+/// An execution that has ended otherwise than it should: the event "Step Functions Execution Status Change", as far as
+/// it is of use here ("Step Functions event detail", Step Functions Developer Guide).
+#[derive(Debug, Deserialize)]
+pub struct StatusChange {
+    detail: StatusDetail,
+}
+
+#[derive(Debug, Deserialize)]
+struct StatusDetail {
+    status: String,
+    /// What the execution has started with. It is left out over 248 KiB, which no submission has.
+    input: String,
+}
+
+impl StatusChange {
+    /// The event in that message.
+    pub fn parse(message: &SqsMessage) -> Result<Self, Cause> {
+        Ok(serde_json::from_str(message.body.as_deref().unwrap_or_default())?)
+    }
+
+    /// How the execution has ended: `FAILED`, `TIMED_OUT` or `ABORTED`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        &self.detail.status
+    }
+
+    /// What it was about.
+    pub fn submission(&self) -> Result<Submission, Cause> {
+        let submission: Submission = serde_json::from_str(&self.detail.input)?;
+        telemetry::about(submission.order.id);
+        Ok(submission)
+    }
 }
 
 impl AsRef<Order> for Submission {
@@ -112,16 +149,19 @@ impl StateMachine {
         Self { client: aws_sdk_sfn::Client::new(sdk), arn }
     }
 
-    /// Starts the execution of a submission, named by its order: whoever starts it again has started it. Needs
-    /// `states:StartExecution`.
-    pub async fn start(&self, submission: &str, trace: Option<&str>) -> Result<OrderId, Cause> {
-        let id = serde_json::from_str::<Submission>(submission)?.order.id;
-        let start = self.client.start_execution().state_machine_arn(&self.arn).name(id.to_string()).input(submission);
-        match start.set_trace_header(trace.map(str::to_owned)).send().await {
-            Ok(_) => Ok(id),
+    /// Starts the execution of the submission in that message, named by its order: whoever starts it again has started
+    /// it. Its input is the message, byte for byte. Needs `states:StartExecution`.
+    pub async fn start(&self, message: &SqsMessage) -> Result<(), Cause> {
+        let input = message.body.as_deref().unwrap_or_default();
+        let id = serde_json::from_str::<Submission>(input)?.order.id;
+        telemetry::about(id);
+        let trace = message.attributes.get("AWSTraceHeader").cloned();
+        let start = self.client.start_execution().state_machine_arn(&self.arn).name(id.to_string()).input(input);
+        match start.set_trace_header(trace).send().await {
+            Ok(_) => Ok(()),
             // AWS answers so when the first one has ended, and 200 while it is running.
             Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => {
-                Ok(id)
+                Ok(())
             }
             Err(error) => Err(error.into()),
         }
@@ -155,6 +195,7 @@ impl Topic {
             .message_attributes("user_id", attribute(order.user_id.as_str())?)
             .send()
             .await?;
+        tracing::info!("told: {status}");
         Ok(())
     }
 }
@@ -183,7 +224,7 @@ impl From<TaskError> for Diagnostic {
 impl From<StoreError> for TaskError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Retryable(error.into()),
+            StoreError::Unavailable(_) | StoreError::Stale => Self::Retryable(error.into()),
             _ => Self::NonRetryable(error.into()),
         }
     }
@@ -208,48 +249,70 @@ where
     F: Future<Output = Result<A, TaskError>>,
 {
     let handler = &handler;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        let started = Instant::now();
-        let request_id = event.context.request_id;
-        let task = T::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
-        let order_id = task.as_ref().id;
-        let done = handler(task).await;
-        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-        match &done {
-            Ok(_) => tracing::info!(request_id, function, %order_id, duration_ms, "done"),
-            Err(error) => tracing::error!(request_id, function, %order_id, duration_ms, %error, "failed"),
-        }
-        done
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let work = async move {
+            let started = Instant::now();
+            let request_id = event.context.request_id;
+            let done = async {
+                let task = T::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
+                telemetry::about(task.as_ref().id);
+                handler(task).await
+            };
+            let done = done.await;
+            let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+            match &done {
+                Ok(_) => tracing::info!(request_id, function, duration_ms, "done"),
+                Err(error) => tracing::error!(request_id, function, duration_ms, %error, "failed"),
+            }
+            done
+        };
+        work.instrument(telemetry::span(function))
     }))
     .await
 }
 
-/// Handles the messages of a queue, each by itself: those that fail, or panic, stay in the queue, and the others do not
-/// come again.
+/// Handles the messages of a queue, a batch at a time. `function` is its name in the line that is logged of each.
 pub async fn serve_queue<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(SqsMessage) -> F,
-    F: Future<Output = Result<OrderId, Cause>>,
+    F: Future<Output = Result<(), Cause>>,
 {
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        let mut answer = SqsBatchResponse::default();
-        for message in event.payload.records {
+        Ok::<_, lambda_runtime::Error>(handle_batch(function, handler, event.payload).await)
+    }))
+    .await
+}
+
+/// Handles each message by itself, all at once: none waits for another. Those that fail, or panic, stay in the queue,
+/// and the others do not come again.
+async fn handle_batch<H, F>(function: &'static str, handler: &H, batch: SqsEvent) -> SqsBatchResponse
+where
+    H: Fn(SqsMessage) -> F,
+    F: Future<Output = Result<(), Cause>>,
+{
+    let works = batch.records.into_iter().map(|message| {
+        let work = async move {
             let message_id = message.message_id.clone().unwrap_or_default();
-            let error = match AssertUnwindSafe(handler(message)).catch_unwind().await {
-                Ok(Ok(order_id)) => {
-                    tracing::info!(function, message_id, %order_id, "done");
-                    continue;
+            let started = Instant::now();
+            let done = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
+            let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+            let error = match done {
+                Ok(Ok(())) => {
+                    tracing::info!(function, message_id, duration_ms, "done");
+                    return None;
                 }
                 Ok(Err(error)) => error,
                 Err(_panic) => "panicked".into(),
             };
-            tracing::error!(function, message_id, error, "failed");
-            answer.add_failure(message_id);
-        }
-        Ok::<_, lambda_runtime::Error>(answer)
-    }))
-    .await
+            tracing::error!(function, message_id, duration_ms, error, "failed");
+            Some(message_id)
+        };
+        work.instrument(telemetry::span(function))
+    });
+    let mut answer = SqsBatchResponse::default();
+    join_all(works).await.into_iter().flatten().for_each(|message_id| answer.add_failure(message_id));
+    answer
 }
 
 #[cfg(test)]
@@ -287,12 +350,67 @@ mod tests {
     fn an_outcome_has_the_form_that_the_state_machine_gives_it() {
         let failed = serde_json::json!({"order_status": "FAILURE", "error_message": "declined"});
         let failed: Outcome = serde_json::from_value(failed).unwrap();
-        assert_eq!(failed, Outcome::Failure { error_message: "declined".into() });
+        assert_eq!(failed, Outcome::Failure { error_message: "declined".into(), refund_failed: false });
         // JSONata's $now() has milliseconds.
         let paid = serde_json::json!({"order_status": "SUCCESS", "paid_at": "2026-11-23T10:24:02.591Z"});
         let paid: Outcome = serde_json::from_value(paid).unwrap();
         assert!(
             matches!(paid, Outcome::Success { paid_at } if paid_at.to_string() == "2026-11-23T10:24:02.591000000Z")
         );
+    }
+
+    fn batch(bodies: &[&str]) -> SqsEvent {
+        let messages = bodies.iter().enumerate().map(|(n, body)| {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(n.to_string());
+            message.body = Some((*body).to_owned());
+            message
+        });
+        let mut event = SqsEvent::default();
+        event.records = messages.collect();
+        event
+    }
+
+    #[tokio::test]
+    async fn neither_an_error_nor_a_panic_keeps_the_rest_of_a_batch_from_being_handled() {
+        let handler = |message: SqsMessage| async move {
+            match message.body.as_deref() {
+                Some("bad") => Err("bad".into()),
+                Some("worse") => panic!("worse"),
+                Some("slow") => {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        };
+        let bodies = ["slow", "bad", "slow", "worse", "slow", "slow", "slow", "slow", "slow", "slow"];
+        let started = Instant::now();
+        let answer = handle_batch("test", &handler, batch(&bodies)).await;
+        let failed: Vec<_> =
+            answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+        assert_eq!(failed, ["1", "3"]);
+        assert!(started.elapsed().as_millis() < 700, "none waits for another");
+    }
+
+    #[tokio::test]
+    async fn a_panic_before_the_first_await_is_one_messages_too() {
+        let handler = |message: SqsMessage| {
+            assert_ne!(message.body.as_deref(), Some("worse"));
+            std::future::ready(Ok(()))
+        };
+        let answer = handle_batch("test", &handler, batch(&["good", "worse", "good"])).await;
+        assert_eq!(answer.batch_item_failures.len(), 1);
+    }
+
+    #[test]
+    fn an_execution_that_failed_says_what_it_was_about() {
+        let submission = Submission { order: order(), trace: None };
+        let event = |input: &Value| serde_json::json!({"detail": {"status": "ABORTED", "input": input}}).to_string();
+        let input = Value::String(serde_json::to_string(&submission).unwrap());
+        let message = batch(&[&event(&input)]).records.remove(0);
+        let change = StatusChange::parse(&message).unwrap();
+        assert_eq!((change.status(), change.submission().unwrap()), ("ABORTED", submission));
+        assert!(StatusChange::parse(&batch(&[&event(&Value::Null)]).records[0]).is_err());
     }
 }

@@ -458,6 +458,9 @@ async fn what_is_remembered_of_a_key_is_the_first_answer_until_it_expires() {
     assert_eq!((first.as_str(), second.as_str()), ("first", "first"));
     let tampered = table.orders.remember(&keyed("k", "{ }"), "third".to_owned(), now).await;
     assert!(matches!(tampered, Err(StoreError::KeyReused)), "{tampered:?}");
+    // Also where that request's answer has another form.
+    let of_another_form = table.orders.remember(&keyed("k", "{ }"), vec![3], now).await;
+    assert!(matches!(of_another_form, Err(StoreError::KeyReused)), "{of_another_form:?}");
 }
 
 /// An order that is on its way through the workflow.
@@ -469,7 +472,7 @@ async fn submitted(table: &Table) -> Order {
 }
 
 fn failure() -> Outcome {
-    Outcome::Failure { error_message: "the card is declined".into() }
+    Outcome::Failure { error_message: "the card is declined".into(), refund_failed: false }
 }
 
 #[tokio::test]
@@ -548,9 +551,88 @@ async fn an_order_ends_once() {
     for late in [success, failure()] {
         assert_eq!(table.orders.complete(&order.key(), &late, Timestamp::now()).await.unwrap(), Some(ended.clone()));
     }
+    // Also when it has been deleted since, and nothing is revived.
+    table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
+    assert_eq!(table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), Some(ended));
+    assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)));
+}
+
+#[tokio::test]
+async fn an_order_that_was_deleted_in_its_grace_period_does_not_end() {
+    let table = Table::new().await;
+    let order = submitted(&table).await;
     table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
     assert_eq!(table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), None);
     assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)), "nothing is revived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_end_an_order_at_once_hear_of_one_ending() {
+    let table = std::sync::Arc::new(Table::new().await);
+    for _ in 0..20 {
+        let order = submitted(&table).await;
+        table.orders.accept(&order.key(), Timestamp::now()).await.unwrap();
+        let outcomes = [Outcome::Success { paid_at: Timestamp::now() }, failure()];
+        let mut endings = JoinSet::new();
+        for outcome in outcomes {
+            let (table, key) = (table.clone(), order.key());
+            endings.spawn(async move {
+                loop {
+                    match table.orders.complete(&key, &outcome, Timestamp::now()).await {
+                        Err(StoreError::Stale) => {}
+                        ended => return ended.unwrap().unwrap(),
+                    }
+                }
+            });
+        }
+        let endings = endings.join_all().await;
+        assert_eq!(endings[0], endings[1]);
+        assert_eq!(table.orders.get(&order.key()).await.unwrap(), endings[0]);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_changed_while_it_ends_is_not_lost() {
+    let table = Table::new().await;
+    for _ in 0..20 {
+        let order = submitted(&table).await;
+        let (key, change) = (order.key(), content(7));
+        let (ended, changed) = tokio::join!(
+            async {
+                match table.orders.complete(&key, &failure(), Timestamp::now()).await {
+                    Err(StoreError::Stale) => table.orders.complete(&key, &failure(), Timestamp::now()).await,
+                    ended => ended,
+                }
+            },
+            table.orders.replace(&key, &change, &Expected::Any, Timestamp::now()),
+        );
+        let ended = ended.unwrap().unwrap();
+        match changed {
+            Ok(changed) => assert_eq!(ended.quantity, changed.quantity),
+            Err(StoreError::NotPending) => assert_eq!(ended.quantity, order.quantity),
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(table.orders.get(&key).await.unwrap(), ended);
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_failed_is_noted_once_and_revives_nothing() {
+    let table = Table::new().await;
+    let order = submitted(&table).await;
+    let ended = table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    let noted = table.orders.note_failed_refund(&ended, Timestamp::now()).await.unwrap();
+    let message = "the card is declined; the refund has failed and is to be made by hand";
+    assert_eq!(noted.error_message.as_deref(), Some(message));
+    assert_eq!(table.orders.get(&order.key()).await.unwrap(), noted);
+    assert_eq!(table.orders.note_failed_refund(&noted, Timestamp::now()).await.unwrap(), noted);
+
+    table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
+    assert_eq!(
+        table.orders.note_failed_refund(&ended, Timestamp::now()).await.unwrap().error_message,
+        noted.error_message
+    );
+    assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)));
 }
 
 #[tokio::test]

@@ -87,6 +87,16 @@ def test_nobody_is_charged_before_acceptance_or_without_a_way_to_a_refund(machin
     assert states["IsItDelivered"]["Default"] == "RefundPayment"
 
 
+def test_the_picture_in_the_readme_has_its_states_in_its_order(machine: dict, root: Path) -> None:
+    picture = re.search(r"```mermaid\n(sequenceDiagram.*?)```", (root / "README.md").read_text(), re.DOTALL).group(1)
+    shown = list(dict.fromkeys(re.findall(r"M(?:->>\w)?: (\w+):", picture)))
+    # What decides, and what only says how it goes on, is drawn as alternatives.
+    drawn = [n for n, s in machine["States"].items() if s["Type"] in ("Task", "Wait") or n == "Deleted"]
+    assert [state for state in shown if state in machine["States"]] == drawn
+    for function in ("submit-order", "start-order", "recover-order"):
+        assert function in picture
+
+
 def lint(definition: dict, folder: Path) -> str:
     """What cfn-lint says of that definition in a template, with something in the place of its substitutions."""
     text = json.dumps(definition).replace("${GracePeriodSeconds}", "30")

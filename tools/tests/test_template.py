@@ -2,13 +2,24 @@
 
 import copy
 import json
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+# What it takes to end an order and to tell it.
+ENDING = {
+    ("dynamodb:GetItem", "OrdersTable"),
+    ("dynamodb:PutItem", "OrdersTable"),
+    ("dynamodb:GetItem", "IdempotencyTable"),
+    ("dynamodb:PutItem", "IdempotencyTable"),
+    ("sns:Publish", "NotificationsTopic"),
+}
 
 # What each function may do, and on what: all of it.
 RIGHTS = {
@@ -21,6 +32,15 @@ RIGHTS = {
     },
     "UpdateOrderFunction": {("dynamodb:UpdateItem", "OrdersTable")},
     "DeleteOrderFunction": {("dynamodb:DeleteItem", "OrdersTable")},
+    "SubmitOrderFunction": {("sqs:SendMessage", "OrdersQueue"), ("dynamodb:PutItem", "IdempotencyTable")},
+    "StartOrderFunction": {("states:StartExecution", "OrderStateMachine")},
+    "SaveOrderFunction": {("dynamodb:PutItem", "OrdersTable"), ("dynamodb:PutItem", "IdempotencyTable")},
+    "AcceptOrderFunction": {("dynamodb:UpdateItem", "OrdersTable")},
+    "ProcessPaymentFunction": set(),
+    "SendOrderFunction": set(),
+    "RefundPaymentFunction": set(),
+    "CompleteOrderFunction": ENDING,
+    "RecoverOrderFunction": ENDING,
 }
 
 
@@ -51,6 +71,8 @@ def translate(template: dict) -> dict:
     del template["Mappings"]["DataByEnvironment"]
     for function in of_type(template, "AWS::Serverless::Function").values():
         function["CodeUri"] = f"s3://bucket/{function['CodeUri']}"  # as `sam package` does
+    for machine in of_type(template, "AWS::Serverless::StateMachine").values():
+        machine["DefinitionUri"] = f"s3://bucket/{machine['DefinitionUri']}"
     return transform(template, values, NoManagedPolicies())
 
 
@@ -77,24 +99,41 @@ def as_list(value: object) -> list:
 def test_each_function_may_do_what_it_does_and_nothing_else(template: dict) -> None:
     rights = {}
     for name, function in of_type(template, "AWS::Serverless::Function").items():
-        statements = [s for policy in function["Policies"] for s in policy["Statement"]]
-        assert all(s["Effect"] == "Allow" for s in statements)
-        rights[name] = {
-            (action, resource["Fn::GetAtt"][0])
-            for s in statements
-            for action in as_list(s["Action"])
-            for resource in as_list(s["Resource"])
-        }
+        rights[name] = rights_in(function.get("Policies", []))
     assert rights == RIGHTS
 
 
-def test_sam_adds_no_rights_but_logs_and_traces(translated: dict) -> None:
-    for role in of_type(translated, "AWS::IAM::Role").values():
-        managed = {arn["Fn::Sub"] if isinstance(arn, dict) else arn for arn in role["ManagedPolicyArns"]}
-        assert {arn.rsplit("/", 1)[-1] for arn in managed} == {
-            "AWSLambdaBasicExecutionRole",
-            "AWSXrayWriteOnlyAccess",
-        }
+def rights_in(policies: list[dict]) -> set[tuple[str, str]]:
+    statements = [s for policy in policies for s in policy["Statement"]]
+    assert all(s["Effect"] == "Allow" for s in statements)
+    return {
+        (action, resource["Ref"] if "Ref" in resource else resource["Fn::GetAtt"][0])
+        for s in statements
+        for action in as_list(s["Action"])
+        for resource in as_list(s["Resource"])
+    }
+
+
+def test_the_state_machine_may_invoke_its_functions_and_nothing_else(template: dict, root: Path) -> None:
+    (machine,) = of_type(template, "AWS::Serverless::StateMachine").values()
+    tasks = set(re.findall(r"\$\{(\w+Function)\}", (root / machine["DefinitionUri"]).read_text()))
+    assert rights_in(machine["Policies"]) == {("lambda:InvokeFunction", task) for task in tasks}
+    # Each name stands for the function of that name.
+    substitutions = {name: {"Fn::GetAtt": [name, "Arn"]} for name in tasks}
+    assert machine["DefinitionSubstitutions"] == substitutions | {"GracePeriodSeconds": {"Ref": "GracePeriodSeconds"}}
+
+
+def test_sam_adds_no_rights_but_logs_traces_and_what_the_events_need(translated: dict) -> None:
+    logs, traces = "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"
+    managed = {
+        name.removesuffix("Role"): {str(arn).rsplit("/", 1)[-1].rstrip("'}") for arn in role["ManagedPolicyArns"]}
+        for name, role in of_type(translated, "AWS::IAM::Role").items()
+    }
+    pollers = {
+        name: {logs, traces, "AWSLambdaSQSQueueExecutionRole"}
+        for name in ("StartOrderFunction", "RecoverOrderFunction")
+    }
+    assert managed == {name: {logs, traces} for name in RIGHTS} | pollers | {"OrderStateMachine": {traces}}
 
 
 def test_every_function_is_traced_and_has_a_log_group_with_retention(template: dict, translated: dict) -> None:
@@ -141,7 +180,8 @@ def test_every_method_needs_a_token_of_the_pool_with_one_of_its_scopes(api: dict
     arns = {name: a["x-amazon-apigateway-authorizer"]["providerARNs"] for name, a in authorizers.items()}
     assert arns == {"SignedIn": [{"Fn::GetAtt": ["UserPool", "Arn"]}]}
     methods = [(m, o) for path in api["paths"].values() for m, o in path.items() if m != "options"]
-    assert len(methods) == len(["get-orders", "put-order", "get-order", "update-order", "delete-order", "the same"])
+    operations = ["get-orders", "put-order", "submit-order", "get-order", "update-order", "delete-order", "the same"]
+    assert len(methods) == len(operations)
     for method, operation in methods:
         scope = "orders/read" if method == "get" else "orders/write"
         assert operation["security"] == [{"SignedIn": [scope, "orders/admin"]}]
@@ -228,6 +268,133 @@ def test_the_machine_client_signs_in_no_people(template: dict) -> None:
     assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
     server = template["Resources"]["OrdersScopes"]["Properties"]
     assert {f"{server['Identifier']}/{s['ScopeName']}" for s in server["Scopes"]} == set(machine["AllowedOAuthScopes"])
+
+
+# --- The way of a submitted order ---
+
+QUEUES = {"OrdersQueue": "StartOrderFunction", "RecoveryQueue": "RecoverOrderFunction"}
+
+
+def test_queues_are_encrypted_and_keep_what_failed(template: dict) -> None:
+    queues = of_type(template, "AWS::SQS::Queue")
+    dead_letter = {name: name.replace("Queue", "DeadLetterQueue") for name in QUEUES}
+    assert queues.keys() == {*dead_letter, *dead_letter.values()}
+    for queue in queues.values():
+        assert queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    redrive = {name: queues[name]["RedrivePolicy"] for name in QUEUES}
+    for name, policy in redrive.items():
+        assert policy["deadLetterTargetArn"] == {"Fn::GetAtt": [dead_letter[name], "Arn"]}
+    assert redrive["OrdersQueue"]["maxReceiveCount"] == 3  # noqa: PLR2004
+
+
+def value(setting: object, overrides: dict[str, str], template: dict) -> int:
+    """A number, or the value that a parameter has with those overrides."""
+    if isinstance(setting, dict):
+        setting = overrides.get(setting["Ref"], template["Parameters"][setting["Ref"]]["Default"])
+    return int(setting)
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_take(
+    template: dict, root: Path, environment: str
+) -> None:
+    config = tomllib.loads((root / "samconfig.toml").read_text())
+    overrides = dict(o.split("=", 1) for o in config[environment]["deploy"]["parameters"]["parameter_overrides"])
+    functions, queues = of_type(template, "AWS::Serverless::Function"), of_type(template, "AWS::SQS::Queue")
+    for queue, function in QUEUES.items():
+        timeout = value(functions[function]["Timeout"], overrides, template)
+        assert value(queues[queue]["VisibilityTimeout"], overrides, template) >= 6 * timeout
+
+
+def test_a_batch_is_reported_message_by_message(translated: dict) -> None:
+    sources = of_type(translated, "AWS::Lambda::EventSourceMapping").values()
+    found = {}
+    for source in sources:
+        assert source["BatchSize"] == 10  # noqa: PLR2004
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
+        found[source["EventSourceArn"]["Fn::GetAtt"][0]] = source["FunctionName"]["Ref"]
+    assert found == QUEUES
+
+
+def test_the_state_machine_is_durable_and_traced(translated: dict) -> None:
+    (machine,) = of_type(translated, "AWS::StepFunctions::StateMachine").values()
+    assert machine["StateMachineType"] == "STANDARD"
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+
+
+def test_executions_that_end_otherwise_lead_to_the_recovery(template: dict) -> None:
+    (rule,) = of_type(template, "AWS::Events::Rule").values()
+    assert rule["EventPattern"] == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"stateMachineArn": [{"Ref": "OrderStateMachine"}], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["RecoveryQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RecoveryDeadLetterQueue", "Arn"]}}
+    (policy,) = of_type(template, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Resource"] == [target["Arn"], target["DeadLetterConfig"]["Arn"]]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["FailedExecutionsRule", "Arn"]}}}
+
+
+def test_a_refund_that_failed_raises_an_alarm(template: dict, root: Path) -> None:
+    filters = of_type(template, "AWS::Logs::MetricFilter").values()
+    # The two functions that can know of it, by the line that they log.
+    assert {f["LogGroupName"]["Ref"] for f in filters} == {"CompleteOrderLogs", "RecoverOrderLogs"}
+    assert {f["FilterPattern"] for f in filters} == {"{ $.refund_failed IS TRUE }"}
+    assert "refund_failed = true" in (root / "shared/src/telemetry.rs").read_text()
+    counted = [f["MetricTransformations"] for f in filters]
+    ((metric,), (same,)) = counted
+    assert metric == same
+    alarm = template["Resources"]["RefundFailedAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
+
+
+def test_alarms_watch_the_refunds_and_both_dead_letter_queues_and_tell_it(template: dict) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    for alarm in alarms.values():
+        assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmsTopic"}]
+    watched = [d["Value"]["Fn::GetAtt"][0] for alarm in alarms.values() for d in alarm.get("Dimensions", [])]
+    assert sorted(watched) == ["OrdersDeadLetterQueue", "RecoveryDeadLetterQueue"]
+
+
+def test_mails_are_sent_to_whom_a_parameter_names(template: dict) -> None:
+    subscriptions = {
+        r["Properties"]["TopicArn"]["Ref"]: (
+            r["Condition"],
+            r["Properties"]["Protocol"],
+            r["Properties"]["Endpoint"]["Ref"],
+        )
+        for r in template["Resources"].values()
+        if r["Type"] == "AWS::SNS::Subscription"
+    }
+    assert subscriptions == {
+        "NotificationsTopic": ("HasNotificationEmail", "email", "NotificationEmail"),
+        "AlarmsTopic": ("HasAlarmEmail", "email", "AlarmEmail"),
+    }
+    for parameter in ("NotificationEmail", "AlarmEmail"):
+        assert template["Parameters"][parameter]["Default"] == ""
+        assert template["Conditions"][f"Has{parameter}"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
+
+
+def test_prod_has_no_simulators(template: dict) -> None:
+    (rule,) = template["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "prod"]}
+    asserted = [a["Assert"] for a in rule["Assertions"]]
+    assert asserted == [{"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]} for name in ("PaymentUrl", "RestaurantUrl")]
+
+
+def test_the_simulators_refuse_a_tenth_of_the_payments_and_a_twentieth_of_the_deliveries(template: dict) -> None:
+    defaults = {name: p.get("Default") for name, p in template["Parameters"].items()}
+    assert (defaults["PaymentFailuresPercent"], defaults["RestaurantFailuresPercent"]) == (10, 5)
+    assert defaults["GracePeriodSeconds"] == 30  # noqa: PLR2004
 
 
 def test_clients_are_made_after_the_scopes_that_they_name(template: dict) -> None:

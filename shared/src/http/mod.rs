@@ -14,12 +14,14 @@ use futures_util::FutureExt;
 use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt, service_fn};
+use tracing::Instrument;
 
 pub use problem::{FieldError, Problem, ProblemDetails};
 pub use response::Response;
 
 use crate::caller::Caller;
 use crate::config::Config;
+use crate::telemetry;
 
 /// Answers requests with `handler` until Lambda ends the function. `handler` is asked only on behalf of somebody: a
 /// request without a verified identity is 401.
@@ -48,18 +50,20 @@ where
     F: Future<Output = Result<Response, Problem>>,
 {
     let started = Instant::now();
+    let span = telemetry::span(function);
     let (request_id, route) = origin(&request);
     let work = async {
         let caller = request::caller(&request)?;
         handler(caller, request).await
     };
-    let (response, error) = match AssertUnwindSafe(work).catch_unwind().await {
+    let (response, error) = match AssertUnwindSafe(work.instrument(span.clone())).catch_unwind().await {
         Ok(Ok(response)) => (response, None),
         Ok(Err(problem)) => (problem.to_response(&request_id), problem.cause().map(describe)),
-        // The panic's own message is on standard error already, from the panic hook.
+        // The panic's own message is logged already, by the panic hook.
         Err(_panic) => (Problem::Internal("panicked".into()).to_response(&request_id), Some("panicked".to_owned())),
     };
 
+    let _entered = span.enter();
     let status = response.status().as_u16();
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     if response.status() >= StatusCode::INTERNAL_SERVER_ERROR {

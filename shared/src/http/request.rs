@@ -14,6 +14,7 @@ use crate::idempotency::{IdempotencyKey, KeyedRequest};
 use crate::order::{Order, OrderContent, OrderId, OrderKey, UserId, Version};
 use crate::page::{Cursor, Limit, List};
 use crate::store::Expected;
+use crate::telemetry;
 
 /// How large a body may be, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -52,6 +53,7 @@ pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem
         user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
         id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
     };
+    telemetry::about(key.id);
     check(caller, Subject::Order(&key))?;
     Ok(key)
 }
@@ -218,6 +220,7 @@ impl PutOrder {
             // Like an id in a path: what can't be an order's id is no order's id.
             Some(id) => {
                 let id = OrderId::try_from(id).map_err(|_| Problem::NotFound)?;
+                telemetry::about(id);
                 let NewOrder { user_id, content, .. } = new;
                 Ok(Self::Replace(OrderKey { user_id, id }, UpdateOrder { content, expected }))
             }

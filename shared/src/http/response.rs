@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Problem;
 use crate::order::{Order, OrderKey};
 use crate::page::{Cursor, Limit, List, Page};
+use crate::telemetry;
 
 /// What a function answers.
 pub type Response = lambda_http::Response<Body>;
@@ -42,6 +43,10 @@ impl TryFrom<SavedAnswer> for Response {
     type Error = Problem;
 
     fn try_from(saved: SavedAnswer) -> Result<Self, Problem> {
+        // It may be of an earlier request, and so of another order than this one would have made.
+        if let Ok(order) = serde_json::from_str::<Order>(&saved.body) {
+            telemetry::about(order.id);
+        }
         let builder = lambda_http::Response::builder().status(saved.status);
         let builder = saved.headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
         builder.body(Body::Text(saved.body)).map_err(|error| Problem::Internal(error.into()))
@@ -78,6 +83,7 @@ pub fn order(order: &Order) -> Result<Response, Problem> {
 
 /// 201 with the new order, its `ETag`, and its `Location` relative to the URL `.../orders` that it was sent to.
 pub fn created(order: &Order) -> Result<Response, Problem> {
+    telemetry::about(order.id);
     let mut response = with_etag(json(StatusCode::CREATED, order), order)?;
     response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
     Ok(response)
@@ -85,6 +91,7 @@ pub fn created(order: &Order) -> Result<Response, Problem> {
 
 /// 202 with the order as it will be, and its `Location` as for [`created`]. Until it is saved nothing is there.
 pub fn submitted(order: &Order) -> Result<Response, Problem> {
+    telemetry::about(order.id);
     let mut response = json(StatusCode::ACCEPTED, order);
     response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
     Ok(response)
