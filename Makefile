@@ -89,7 +89,7 @@ lint: ## Format and lints
 
 .PHONY: unit
 unit: ## Unit tests, and the store against a DynamoDB engine in process
-	cargo test --quiet --locked --workspace --lib --bins --test store --test providers --test up_to_date
+	cargo test --quiet --locked --workspace --lib --bins --test store --test providers --test workflow --test up_to_date
 
 .PHONY: template
 template: ## Checks of the template and of the tools around it
@@ -122,7 +122,11 @@ e2e: ## End-to-end tests on a fresh local stack
 
 .PHONY: e2e-on-stack
 e2e-on-stack:
-	cargo test --locked --workspace --test e2e -- --skip watch:: --skip logs::
+	cargo test --locked --workspace --test e2e -- --skip workflow:: --skip watch:: --skip logs::
+	@# They wait for the most part.
+	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
+	@# By itself, for it is a load.
+	cargo test --locked --workspace --test e2e burst -- --nocapture
 	tools/fuzz/run
 	@# After them, for it looks at what they have left.
 	cargo test --locked --workspace --test e2e logs::
@@ -163,6 +167,10 @@ fmt: ## Formats everything
 .PHONY: deploy
 deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
 	sam deploy --config-env $(ENV)
+
+.PHONY: redrive
+redrive: tools ## Moves what is in the dead-letter queues back to their queues (ENV=dev or prod)
+	@python tools/redrive.py --config-env $(ENV)
 
 # --- Tools, inside the checkout ---
 
