@@ -19,6 +19,7 @@ use crate::support::{
 enum Operation {
     List,
     Create,
+    Submit,
     Replace,
     Read,
     Update,
@@ -26,9 +27,9 @@ enum Operation {
     DeleteAsPublished,
 }
 
-use Operation::{Create, Delete, DeleteAsPublished, List, Read, Replace, Update};
+use Operation::{Create, Delete, DeleteAsPublished, List, Read, Replace, Submit, Update};
 
-const OPERATIONS: [Operation; 7] = [List, Create, Replace, Read, Update, Delete, DeleteAsPublished];
+const OPERATIONS: [Operation; 8] = [List, Create, Submit, Replace, Read, Update, Delete, DeleteAsPublished];
 
 impl Operation {
     fn reads(self) -> bool {
@@ -48,6 +49,7 @@ impl Operation {
         match self {
             List => api.request(Method::GET, "/orders").query(&[("user_id", order["user_id"].as_str())]),
             Create => api.request(Method::PUT, "/orders").json(&with(&["user_id"])),
+            Submit => api.request(Method::POST, "/orders").json(&with(&["user_id"])),
             Replace => api.request(Method::PUT, "/orders").json(&with(&["user_id", "id"])),
             Read => api.request(Method::GET, &path_of(order)),
             Update => api.request(Method::PUT, &path_of(order)).json(&content),
@@ -60,6 +62,7 @@ impl Operation {
         match self {
             List | Replace | Read | Update => 200,
             Create => 201,
+            Submit => 202,
             Delete | DeleteAsPublished => 204,
         }
     }
@@ -87,7 +90,7 @@ async fn allowed(who: &str, api: &Api, admin: &Api, user_id: &Value) {
         assert_eq!(answer.status, operation.succeeds_with(), "{operation:?} {who}: {answer:?}");
         let now = admin.get(&path_of(&order)).await;
         match operation {
-            List | Create | Read => assert_eq!(now.json(), order, "{operation:?} {who}"),
+            List | Create | Submit | Read => assert_eq!(now.json(), order, "{operation:?} {who}"),
             Replace | Update => assert_eq!(now.json()["version"], 2, "{operation:?} {who}"),
             Delete | DeleteAsPublished => assert_eq!(now.status, 404, "{operation:?} {who}"),
         }
@@ -224,13 +227,14 @@ async fn a_person_reaches_their_own_orders_and_nobody_elses() {
     // Another's order is hidden where a path names it, and forbidden where a body or a query names its user.
     let of_bob = admin.order(bob_id.as_str().unwrap()).await;
     let status = |operation| match operation {
-        List | Create | Replace => 403,
+        List | Create | Submit | Replace => 403,
         Read | Update | Delete | DeleteAsPublished => 404,
     };
     refused("of another", &ann, &admin, &of_bob, status).await;
     let named: Vec<Answer> = vec![
         send(List.on(&of_bob, &ann)).await,
         send(Create.on(&of_bob, &ann)).await,
+        send(Submit.on(&of_bob, &ann)).await,
         send(Replace.on(&of_bob, &ann)).await,
     ];
     for answer in named {
@@ -308,7 +312,7 @@ async fn a_machine_that_is_no_admin_is_a_user_by_its_client_id() {
     assert_eq!(machine.get("/orders").await.is(200).json(), json!([order]));
     allowed("by its machine", &machine, &admin, &json!(client)).await;
     let of_ann = admin.order(&user("Ann")).await;
-    let status = |operation| if matches!(operation, List | Create | Replace) { 403 } else { 404 };
+    let status = |operation| if matches!(operation, List | Create | Submit | Replace) { 403 } else { 404 };
     refused("by a machine", &machine, &admin, &of_ann, status).await;
     // With the scope of admins it may.
     allowed("by its machine as an admin", &admin.with_token(machine_token(&stack, None).await), &admin, &json!(client))

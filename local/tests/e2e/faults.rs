@@ -1,37 +1,27 @@
 //! What the API answers when something under it is broken. Each test breaks a stack of its own.
 
-use aws_sdk_lambda::types::Environment;
-use local::Stack;
+use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{Answer, Api};
+use crate::support::{Answer, Api, send, set_variable};
 
-/// All five functions, asked once.
+/// The variable that says where DynamoDB is.
+const DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+/// All functions of the API, asked once.
 async fn ask_all(api: &Api) -> Vec<Answer> {
     let order = "/orders/Ann/order/01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
     let body = json!({"user_id": "Ann", "restaurant_id": "R", "quantity": 1});
     vec![
         api.get("/orders").await,
         api.put("/orders", &body).await,
+        send(api.request(Method::POST, "/orders").header("Idempotency-Key", "k").json(&body)).await,
         api.get(order).await,
         api.put(order, &body).await,
         api.delete(order).await,
     ]
-}
-
-/// Lets the stack's functions find DynamoDB at that address.
-async fn redirect_dynamodb(stack: &Stack, url: &str) {
-    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
-    let functions = lambda.list_functions().send().await.unwrap().functions.unwrap_or_default();
-    for function in functions.into_iter().filter(|f| f.function_name().unwrap().starts_with(&stack.name)) {
-        let mut variables = function.environment.unwrap().variables.unwrap();
-        variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), url.to_owned());
-        let environment = Environment::builder().set_variables(Some(variables)).build();
-        let update = lambda.update_function_configuration().set_function_name(function.function_name);
-        update.environment(environment).send().await.unwrap();
-    }
 }
 
 async fn assert_unavailable(api: &Api) {
@@ -44,18 +34,18 @@ async fn assert_unavailable(api: &Api) {
 
 #[tokio::test]
 async fn while_dynamodb_is_away_it_is_503_with_retry_after() {
-    let api = Api::of_own_stack("order-api-away").await;
+    let api = Api::of_own_stack("order-api-away", &[]).await;
     // Nobody listens on the port of a listener that is gone.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    redirect_dynamodb(&api.stack, &format!("http://{address}")).await;
+    set_variable(&api.stack, "", DYNAMODB, Some(&format!("http://{address}"))).await;
     assert_unavailable(&api).await;
 }
 
 #[tokio::test]
 async fn while_dynamodb_throttles_it_is_503_with_retry_after() {
-    let api = Api::of_own_stack("order-api-throttled").await;
+    let api = Api::of_own_stack("order-api-throttled", &[]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    redirect_dynamodb(&api.stack, &format!("http://{}", listener.local_addr().unwrap())).await;
+    set_variable(&api.stack, "", DYNAMODB, Some(&format!("http://{}", listener.local_addr().unwrap()))).await;
     tokio::spawn(async move {
         let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
         let response = format!(
@@ -78,9 +68,11 @@ async fn while_dynamodb_throttles_it_is_503_with_retry_after() {
 
 #[tokio::test]
 async fn a_mistake_of_ours_is_500_and_says_nothing_of_the_inside() {
-    let api = Api::of_own_stack("order-api-broken").await;
+    let api = Api::of_own_stack("order-api-broken", &[]).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
-    dynamodb.delete_table().table_name(&api.stack.orders_table).send().await.unwrap();
+    for table in [&api.stack.orders_table, &api.stack.idempotency_table] {
+        dynamodb.delete_table().table_name(table).send().await.unwrap();
+    }
     for answer in ask_all(&api).await {
         assert_eq!(answer.json()["type"], "urn:problem-type:order-api:internal");
         for inside in [api.stack.orders_table.as_str(), "DynamoDB", "ResourceNotFound", "Exception", "rust"] {

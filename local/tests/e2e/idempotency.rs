@@ -118,7 +118,7 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
 
 #[tokio::test]
 async fn a_function_killed_in_its_work_leaves_nothing_half_done() {
-    let api = Api::of_own_stack("order-api-killed").await;
+    let api = Api::of_own_stack("order-api-killed", &[]).await;
     let user = user("Victim");
     let body = order_of(&user);
     let key = |n: usize| format!("{user}:{n}").replace(' ', "_");

@@ -11,6 +11,8 @@ mod events;
 mod faults;
 mod idempotency;
 mod logs;
+mod providers;
 mod sign_in;
 mod support;
 mod watch;
+mod workflow;

@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_lambda::types::Environment;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use local::sign_in::{self, Person};
 use local::{Stack, deploy, http};
@@ -73,9 +75,14 @@ impl Api {
         Self::of(Stack::from_environment().unwrap()).await
     }
 
-    /// The same, of a stack of the test's own.
-    pub async fn of_own_stack(name: &str) -> Self {
-        Self::of(deploy(&Stack::from_environment().unwrap().endpoint, name).await.unwrap()).await
+    /// The same, of a stack of the test's own, with those values of its parameters.
+    pub async fn of_own_stack(name: &str, parameters: &[&str]) -> Self {
+        Self::of(deploy(&Stack::from_environment().unwrap().endpoint, name, parameters).await.unwrap()).await
+    }
+
+    /// The same for another test: connections belong to the test that has made them.
+    pub fn with_http_of_its_own(&self) -> Self {
+        Self { http: http().build().unwrap(), ..self.clone() }
     }
 
     async fn of(stack: Stack) -> Self {
@@ -168,6 +175,24 @@ impl Api {
     }
 }
 
+/// Gives a variable of the stack's functions another value, or takes it away: of those whose names in the template begin
+/// so.
+pub async fn set_variable(stack: &Stack, functions: &str, variable: &str, value: Option<&str>) {
+    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
+    let all = lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.unwrap();
+    let prefix = format!("{}-{functions}", stack.name);
+    for function in all.into_iter().filter(|function| function.function_name().unwrap().starts_with(&prefix)) {
+        let mut variables = function.environment.unwrap().variables.unwrap();
+        match value {
+            Some(value) => variables.insert(variable.to_owned(), value.to_owned()),
+            None => variables.remove(variable),
+        };
+        let environment = Environment::builder().set_variables(Some(variables)).build();
+        let update = lambda.update_function_configuration().set_function_name(function.function_name);
+        update.environment(environment).send().await.unwrap();
+    }
+}
+
 pub async fn send(request: RequestBuilder) -> Answer {
     let response: Response = request.send().await.unwrap();
     let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
@@ -236,4 +261,19 @@ pub fn secrets_file() -> PathBuf {
 pub fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// How long anything may take that is waited for. Six tries of a payment take a minute.
+const PATIENCE: Duration = Duration::from_mins(4);
+
+/// What is found in the end.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
