@@ -1,9 +1,11 @@
 """The OpenAPI document against the template: the same operations, each by the function that it is named for."""
 
+import copy
 import re
 from pathlib import Path
 
 import pytest
+import schemathesis
 import yaml
 from samtranslator.yaml_helper import yaml_parse
 
@@ -49,3 +51,14 @@ def test_every_kind_of_problem_is_told(document: dict, root: Path) -> None:
         for kind in re.findall(r"`([a-z-]+)`", response["description"])
     }
     assert kinds - told == set()
+
+
+@pytest.mark.parametrize("name", ["openapi.yaml", "docs/providers.yaml"])
+def test_it_is_openapi(root: Path, name: str) -> None:
+    document = yaml.safe_load((root / name).read_text())
+    schemathesis.openapi.from_dict(document).validate()
+    broken = copy.deepcopy(document)
+    operation = next(iter(next(iter(broken["paths"].values())).values()))
+    operation["parameters"][0] = {"name": "nowhere"}
+    with pytest.raises(Exception, match=r"\"in\" is a required property"):
+        schemathesis.openapi.from_dict(broken).validate()
