@@ -58,10 +58,15 @@ impl ProviderConfig {
 
     fn from_variables(name: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let (url, percent) = (format!("{name}_URL"), format!("{name}_FAILURES_PERCENT"));
-        let parsed = variable(&url).filter(|url| !url.is_empty()).map(|url| url.parse()).transpose();
+        // `localhost:8080` is a URL too, of a scheme that nobody can ask.
+        let web = |text: String| text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+        let parsed = variable(&url).filter(|url| !url.is_empty()).map(web);
         let share = variable(&percent).and_then(|share| share.parse().ok()).filter(|share| *share <= 100);
         Ok(Self {
-            url: parsed.map_err(|_| ConfigError::new(url, "must be a URL, or be left out"))?,
+            url: match parsed {
+                Some(None) => return Err(ConfigError::new(url, "must be an http or https URL, or be left out")),
+                other => other.flatten(),
+            },
             failures_percent: share.ok_or_else(|| ConfigError::new(percent, "must be set: 0 to 100"))?,
         })
     }
@@ -176,7 +181,8 @@ mod tests {
         let url = "https://pay.example.com/v1";
         assert_eq!(provider(url, "0").unwrap().url, Some(url.parse().unwrap()));
         for (url, percent, line) in [
-            ("pay", "10", "PAYMENT_URL must be a URL, or be left out"),
+            ("pay", "10", "PAYMENT_URL must be an http or https URL, or be left out"),
+            ("localhost:8080", "10", "PAYMENT_URL must be an http or https URL, or be left out"),
             ("", "101", "PAYMENT_FAILURES_PERCENT must be set: 0 to 100"),
             ("", "", "PAYMENT_FAILURES_PERCENT must be set: 0 to 100"),
         ] {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -66,10 +67,12 @@ impl Provider {
                 Ok(Self::Simulator(config.failures_percent))
             }
             Some(url) => {
-                tracing::info!(%url, "the provider is asked");
+                // Not the whole of it, in which a key may stand.
+                tracing::info!(provider = url.origin().ascii_serialization(), "the provider is asked");
                 install_tls();
-                let client = Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(1)).build()?;
-                Ok(Self::Http(client, url))
+                // A redirect would be followed by GET, and its answer taken for a payment.
+                let client = Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(1));
+                Ok(Self::Http(client.redirect(Policy::none()).build()?, url))
             }
         }
     }

@@ -106,6 +106,22 @@ async fn what_is_neither_is_a_mistake() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (elsewhere, ledger) = provider(200, json!({})).await;
+    let Provider::Http(_, elsewhere) = elsewhere else { panic!("it has a URL") };
+    for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT] {
+        let elsewhere = elsewhere.to_string();
+        let redirect = move || std::future::ready((status, [("location", elsewhere.clone())]));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async { axum::serve(listener, Router::new().fallback(redirect)).await.unwrap() });
+        let answer = at(&url).charge(&order(), None).await;
+        assert!(matches!(answer, Err(ProviderError::Failed(_))), "{answer:?}");
+    }
+    assert!(ledger.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn nothing_to_refund_is_fine() {
     let (provider, _) = provider(404, json!({})).await;
     assert_eq!(provider.refund(&order(), None).await.unwrap(), Decision::Yes);

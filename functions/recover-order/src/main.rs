@@ -28,7 +28,7 @@ async fn recover_order(orders: &Orders, payment: &Provider, topic: &Topic, chang
     // What could not be saved before ends all the same.
     orders.save(&order, now).await?;
     let outcome = Outcome::Failure {
-        error_message: format!("the order could not be processed ({}); what was paid is given back", change.status()),
+        error_message: format!("the order could not be processed ({})", change.status()),
         refund_failed: false,
     };
     // First its end, then the refund: a step of the execution that is still at work may end it too, and well.

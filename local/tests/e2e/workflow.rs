@@ -342,7 +342,7 @@ async fn an_execution_that_is_stopped_by_hand_ends_its_order_and_gives_back_what
     eventually("the restaurant is asked", || async { (ledger_of(&id).len() >= 2).then_some(()) }).await;
     sfn.stop_execution().execution_arn(execution_arn(&api.stack, &order)).send().await.unwrap();
 
-    let ended = failed(&api, &order, "the order could not be processed (ABORTED); what was paid is given back").await;
+    let ended = failed(&api, &order, "the order could not be processed (ABORTED)").await;
     eventually("it is refunded", || async { asked_of(&id).contains(&("refunds".into(), 201)).then_some(()) }).await;
     notifications.told_once(&ended).await;
     let payment: Vec<_> = asked_of(&id).into_iter().filter(|(what, _)| what != "deliveries").collect();
@@ -352,7 +352,7 @@ async fn an_execution_that_is_stopped_by_hand_ends_its_order_and_gives_back_what
     let order = submit(&api, &[("refunds", &[404])]).await;
     saved(&api, &order).await;
     sfn.stop_execution().execution_arn(execution_arn(&api.stack, &order)).send().await.unwrap();
-    failed(&api, &order, "the order could not be processed (ABORTED); what was paid is given back").await;
+    failed(&api, &order, "the order could not be processed (ABORTED)").await;
     let charges: Vec<_> =
         asked_of(order["id"].as_str().unwrap()).into_iter().filter(|(what, _)| what == "charges").collect();
     assert_eq!(charges, asked(&[]), "nobody was charged");
@@ -365,7 +365,7 @@ async fn an_order_whose_ending_can_not_be_recorded_ends_all_the_same_and_is_refu
     let order = submit(&api, &[]).await;
     let notifications = Notifications::of(&api.stack, order["user_id"].as_str().unwrap()).await;
     assert_eq!(execution_ended(&api, &order).await, ExecutionStatus::Failed);
-    let ended = failed(&api, &order, "the order could not be processed (FAILED); what was paid is given back").await;
+    let ended = failed(&api, &order, "the order could not be processed (FAILED)").await;
     notifications.told_once(&ended).await;
     let wished = [("charges", 201), ("deliveries", 201), ("refunds", 201)];
     assert_eq!(asked_of(order["id"].as_str().unwrap()), asked(&wished));
