@@ -27,7 +27,8 @@ const MAX_NAME_CHARS: usize = 128;
 
 fn is_name(value: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&value.chars().count())
-        && !value.chars().any(char::is_control)
+        // Neither can SQS carry the last two ("SendMessage", Amazon SQS API Reference).
+        && !value.chars().any(|c| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
         && value.trim().len() == value.len()
 }
 
@@ -36,7 +37,7 @@ fn is_name(value: &str) -> bool {
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, min_length = 1, max_length = 128, example = "Burger_2",
-    pattern = "^(?!\\.\\.?$)[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#]([^\\u0000-\\u001f\\u007f-\\u009f/\\\\%?#]*[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#])?$",
+    pattern = "^(?!\\.\\.?$)[^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#]([^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff/\\\\%?#]*[^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#])?$",
 ))]
 pub struct UserId(String);
 
@@ -56,7 +57,7 @@ impl TryFrom<String> for UserId {
             Ok(Self(value))
         } else {
             Err(Invalid(
-                "must be 1 to 128 characters without control characters, surrounding white space or any of / \\ % ? #, \
+                "must be 1 to 128 characters without control characters, U+FFFE, U+FFFF, surrounding white space or any of / \\ % ? #, \
                  and neither . nor ..",
             ))
         }
@@ -74,7 +75,7 @@ impl From<UserId> for String {
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, min_length = 1, max_length = 128, example = "Restaurant 3",
-    pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u001f\\u007f-\\u009f \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])?$",
+    pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]([^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff]*[^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])?$",
 ))]
 pub struct RestaurantId(String);
 
@@ -85,7 +86,9 @@ impl TryFrom<String> for RestaurantId {
         if is_name(&value) {
             Ok(Self(value))
         } else {
-            Err(Invalid("must be 1 to 128 characters without control characters or surrounding white space"))
+            Err(Invalid(
+                "must be 1 to 128 characters without control characters, U+FFFE, U+FFFF or surrounding white space",
+            ))
         }
     }
 }
@@ -544,7 +547,8 @@ mod tests {
 
     #[test]
     fn bad_names_are_refused() {
-        for name in ["", " a", "a ", "\u{3000}a", "a\nb", "\u{0}", "\u{85}", &"é".repeat(129)] {
+        for name in ["", " a", "a ", "\u{3000}a", "a\nb", "\u{0}", "\u{85}", "\u{fffe}", "a\u{ffff}", &"é".repeat(129)]
+        {
             assert!(parse::<UserId>(json!(name)).is_err(), "{name:?}");
             assert!(parse::<RestaurantId>(json!(name)).is_err(), "{name:?}");
         }

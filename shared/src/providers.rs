@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::config::ProviderConfig;
 use crate::order::{Order, OrderId};
+use crate::telemetry;
 
 /// How long a provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ pub enum ProviderError {
 
 impl From<reqwest::Error> for ProviderError {
     fn from(error: reqwest::Error) -> Self {
-        Self::Retryable(error.without_url().to_string())
+        Self::Retryable(telemetry::describe(&error.without_url()))
     }
 }
 

@@ -66,10 +66,9 @@ where
             SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
             SdkError::ServiceError(failure) => {
                 failure.raw().status().is_server_error()
-                    || failure
-                        .err()
-                        .code()
-                        .is_some_and(|code| THROTTLING_ERRORS.contains(&code) || TRANSIENT_ERRORS.contains(&code))
+                    || failure.err().code().is_some_and(|code| {
+                        code == CONFLICT || THROTTLING_ERRORS.contains(&code) || TRANSIENT_ERRORS.contains(&code)
+                    })
             }
             _ => false,
         };
@@ -126,7 +125,8 @@ impl Orders {
     /// The orders in those tables.
     #[must_use]
     pub fn new(sdk: &SdkConfig, tables: &Tables) -> Self {
-        Self { client: Client::new(sdk), tables: tables.clone() }
+        let config = aws_sdk_dynamodb::config::Builder::from(sdk).retry_classifier(RetryConflicts).build();
+        Self { client: Client::from_conf(config), tables: tables.clone() }
     }
 
     /// One page of a list, from its start or from a cursor on. Needs `dynamodb:Query` for one user's list and
@@ -262,9 +262,7 @@ impl Orders {
             .transact_items(step(save.build().map_err(|error| StoreError::Failed(error.into()))?))
             .customize()
             .config_override(
-                aws_sdk_dynamodb::Config::builder()
-                    .retry_config(RetryConfig::standard().with_max_attempts(10))
-                    .retry_classifier(RetryConflicts),
+                aws_sdk_dynamodb::Config::builder().retry_config(RetryConfig::standard().with_max_attempts(10)),
             )
             .send()
             .await;
@@ -525,19 +523,23 @@ fn passes(reason: &CancellationReason) -> bool {
     matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
 }
 
-/// The SDK does not by itself try a cancelled transaction again, whatever the reason. One that ran into another, such
-/// as the same request sent twice at once, is worth it.
+/// What DynamoDB calls a single write that meets a transaction on the same item.
+const CONFLICT: &str = "TransactionConflictException";
+
+/// The SDK does not by itself try a cancelled transaction again, whatever the reason, nor a write that met one. What ran
+/// into another, such as the same request sent twice at once, is worth it.
 #[derive(Debug)]
 struct RetryConflicts;
 
 impl ClassifyRetry for RetryConflicts {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = context.output_or_error().and_then(Result::err);
-        let error = error.and_then(|error| error.as_operation_error()?.downcast_ref::<TransactWriteItemsError>());
-        match error {
-            Some(error) if cancellation_reasons(error).iter().any(passes) => RetryAction::transient_error(),
-            _ => RetryAction::NoActionIndicated,
-        }
+        let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
+        let cancelled = error.and_then(|error| error.downcast_ref::<TransactWriteItemsError>());
+        let conflicts = cancelled.is_some_and(|error| cancellation_reasons(error).iter().any(passes))
+            || error.and_then(|error| error.downcast_ref::<UpdateItemError>()?.code()) == Some(CONFLICT)
+            || error.and_then(|error| error.downcast_ref::<DeleteItemError>()?.code()) == Some(CONFLICT)
+            || error.and_then(|error| error.downcast_ref::<PutItemError>()?.code()) == Some(CONFLICT);
+        if conflicts { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {

@@ -3,6 +3,8 @@
 //! What is done for one request, step or message is done in a span of its own ([`span`]); each line that is logged
 //! there names, once it is known, the order that it is about.
 
+use std::error::Error;
+
 use tracing::field::{Empty, display};
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, error_span};
@@ -17,6 +19,8 @@ use crate::order::OrderId;
 /// What others' crates say below INFO is never logged: the Lambda runtime's TRACE is the whole event, token and all.
 pub fn init(level: LevelFilter) {
     let ours = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_PKG_NAME"), level);
+    // It says again, without the order's id and with whole responses, what is logged of a step that failed.
+    let ours = ours.with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -46,4 +50,16 @@ pub fn refund_failed() {
 /// Names the order that the current work is about.
 pub fn about(id: OrderId) {
     Span::current().record("order_id", display(id));
+}
+
+/// An error with all its causes, for the log.
+#[must_use]
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

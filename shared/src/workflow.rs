@@ -262,7 +262,10 @@ where
             let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
             match &done {
                 Ok(_) => tracing::info!(request_id, function, duration_ms, "done"),
-                Err(error) => tracing::error!(request_id, function, duration_ms, %error, "failed"),
+                Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => {
+                    let error = telemetry::describe(cause.as_ref());
+                    tracing::error!(request_id, function, duration_ms, error, "failed");
+                }
             }
             done
         };
@@ -297,14 +300,15 @@ where
             let started = Instant::now();
             let done = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
             let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-            let error = match done {
+            let cause: Cause = match done {
                 Ok(Ok(())) => {
                     tracing::info!(function, message_id, duration_ms, "done");
                     return None;
                 }
-                Ok(Err(error)) => error,
+                Ok(Err(cause)) => cause,
                 Err(_panic) => "panicked".into(),
             };
+            let error = telemetry::describe(cause.as_ref());
             tracing::error!(function, message_id, duration_ms, error, "failed");
             Some(message_id)
         };

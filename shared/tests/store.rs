@@ -416,14 +416,6 @@ async fn a_transaction_that_runs_into_another_is_tried_again() {
         );
         (400, body)
     };
-    let orders_that_get = |answers: Vec<(u16, String)>| {
-        let events = answers.into_iter().map(|(status, body)| {
-            let response = lambda_http::http::Response::builder().status(status).body(SdkBody::from(body)).unwrap();
-            ReplayEvent::new(lambda_http::http::Request::new(SdkBody::empty()), response)
-        });
-        let sdk = sdk_config("http://localhost").into_builder().http_client(StaticReplayClient::new(events.collect()));
-        Orders::new(&sdk.sleep_impl(NoSleep).build(), &tables())
-    };
     let now = Timestamp::now();
     let order = Order::new(user_id("Ann"), content(1), Processing::None, now);
     let create = async |orders: Orders| orders.create_once(&order, &keyed("k", "body"), 1, now).await;
@@ -437,6 +429,28 @@ async fn a_transaction_that_runs_into_another_is_tried_again() {
     }
     let made = create(orders_that_get(vec![cancelled("ValidationError")])).await;
     assert!(matches!(made, Err(StoreError::Failed(_))), "{made:?}");
+}
+
+/// Orders in a DynamoDB that answers so, one answer after the other.
+fn orders_that_get(answers: Vec<(u16, String)>) -> Orders {
+    let events = answers.into_iter().map(|(status, body)| {
+        let response = lambda_http::http::Response::builder().status(status).body(SdkBody::from(body)).unwrap();
+        ReplayEvent::new(lambda_http::http::Request::new(SdkBody::empty()), response)
+    });
+    let sdk = sdk_config("http://localhost").into_builder().http_client(StaticReplayClient::new(events.collect()));
+    Orders::new(&sdk.sleep_impl(NoSleep).build(), &tables())
+}
+
+#[tokio::test]
+async fn a_write_that_meets_a_transaction_is_tried_again() {
+    let conflict = || (400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#.to_owned());
+    let key = OrderKey { user_id: user_id("Ann"), id: OrderId::new(Timestamp::now()) };
+    orders_that_get(vec![conflict(), (200, "{}".into())]).delete(&key, &Expected::Any).await.unwrap();
+    let deleted = orders_that_get(vec![conflict(); 3]).delete(&key, &Expected::Any).await;
+    assert!(matches!(deleted, Err(StoreError::Unavailable(_))), "{deleted:?}");
+    let now = Timestamp::now();
+    let replaced = orders_that_get(vec![conflict(); 3]).replace(&key, &content(2), &Expected::Any, now).await;
+    assert!(matches!(replaced, Err(StoreError::Unavailable(_))), "{replaced:?}");
 }
 
 /// Waits for nothing.

@@ -6,7 +6,6 @@ pub mod request;
 pub mod response;
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -58,7 +57,7 @@ where
     };
     let (response, error) = match AssertUnwindSafe(work.instrument(span.clone())).catch_unwind().await {
         Ok(Ok(response)) => (response, None),
-        Ok(Err(problem)) => (problem.to_response(&request_id), problem.cause().map(describe)),
+        Ok(Err(problem)) => (problem.to_response(&request_id), problem.cause().map(|cause| telemetry::describe(cause))),
         // The panic's own message is logged already, by the panic hook.
         Err(_panic) => (Problem::Internal("panicked".into()).to_response(&request_id), Some("panicked".to_owned())),
     };
@@ -87,17 +86,6 @@ fn origin(request: &Request) -> (String, String) {
         }
         _ => (String::new(), format!("{} {}", request.method(), request.uri().path())),
     }
-}
-
-/// An error with all its causes, for the log.
-fn describe(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
