@@ -14,6 +14,26 @@ def machine(root: Path) -> dict:
     return json.loads((root / "statemachine/order.asl.json").read_text())
 
 
+# What every task is tried again for, and how: apart from how often, and up to which wait.
+RETRY = {
+    "ErrorEquals": [
+        "Retryable",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.Unknown",
+        "Runtime.ExitError",
+        "Sandbox.Timedout",
+        "States.Timeout",
+    ],
+    "IntervalSeconds": 2,
+    "BackoffRate": 2,
+    "JitterStrategy": "FULL",
+}
+
+
 def next_states(state: dict) -> list[str]:
     """Where a state can lead."""
     branches = [state, *state.get("Choices", []), *state.get("Catch", [])]
@@ -32,12 +52,12 @@ def problems(machine: dict) -> list[str]:
     for name, state in states.items():
         if state["Type"] == "Task":
             found += [f"{name} has no {key}" for key in ("TimeoutSeconds", "Retry", "Catch") if not state.get(key)]
-            found += [
-                f"{name} tries again in step" for r in state.get("Retry", []) if r.get("JitterStrategy") != "FULL"
-            ]
+            found += [f"{name} tries again otherwise" for r in state.get("Retry", []) if not RETRY.items() <= r.items()]
             caught = [error for catch in state.get("Catch", []) for error in catch["ErrorEquals"]]
             found += [] if "States.ALL" in caught else [f"{name} does not catch everything"]
         found += [f"{name} leads to {to}, which is not there" for to in next_states(state) if to not in states]
+        if state["Type"] == "Choice" and "Default" not in state:
+            found.append(f"{name} has no Default")
         if state["Type"] != "Choice" and "Next" not in state and not is_end(state):
             found.append(f"{name} leads nowhere")
 
@@ -66,6 +86,11 @@ def test_every_task_is_bounded_and_every_path_ends(machine: dict) -> None:
         (lambda states: states["ProcessPayment"].pop("TimeoutSeconds"), "ProcessPayment has no TimeoutSeconds"),
         (lambda states: states["RefundPayment"].pop("Catch"), "RefundPayment has no Catch"),
         (lambda states: states["SaveOrder"].pop("Retry"), "SaveOrder has no Retry"),
+        (
+            lambda states: states["SaveOrder"]["Retry"][0]["ErrorEquals"].remove("Retryable"),
+            "SaveOrder tries again otherwise",
+        ),
+        (lambda states: states["IsItPaid"].pop("Default"), "IsItPaid has no Default"),
         (lambda states: states["GracePeriod"].update(Next="SaveOrder"), "AcceptOrder is never reached"),
         (lambda states: states["GracePeriod"].update(Next="Lunch"), "GracePeriod leads to Lunch, which is not there"),
         (lambda states: states["CompleteOrder"].pop("End"), "CompleteOrder leads nowhere"),

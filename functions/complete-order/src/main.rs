@@ -19,8 +19,6 @@ async fn main() -> Result<(), Error> {
 
 async fn complete_order(orders: &Orders, topic: &Topic, task: Completion) -> Result<(), TaskError> {
     let now = Timestamp::now();
-    // What could not be saved before ends all the same.
-    orders.save(&task.order, now).await?;
     if task.outcome.is_refund_failed() {
         telemetry::refund_failed();
     }
