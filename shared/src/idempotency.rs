@@ -1,7 +1,8 @@
 //! How a creation that is asked for twice is done once: `Idempotency-Key`, after the IETF's
 //! `draft-ietf-httpapi-idempotency-key-header`.
 //!
-//! The first request with a key saves, in one transaction with what it makes, a record of its answer. Whoever comes
+//! The first request with a key saves a record of its answer: in one transaction with what it makes, or before it sends it
+//! to the queue. Whoever comes
 //! again with that key and the same request is given that answer; with another request, nothing but an error.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
