@@ -1,11 +1,13 @@
-//! How the AWS clients are made: once, at the start.
+//! How the AWS clients are made, once, at the start; and what their errors mean.
 
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -31,4 +33,19 @@ pub async fn sdk_config() -> SdkConfig {
 #[must_use]
 pub fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// Whether what failed may succeed when it is tried again later: the service is away or throttles, or answers one of
+/// those codes.
+pub fn may_pass<E: ProvideErrorMetadata>(error: &SdkError<E>, codes: &[&str]) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::ServiceError(failure) => {
+            let passing = [THROTTLING_ERRORS, TRANSIENT_ERRORS, codes];
+            failure.raw().status().is_server_error()
+                || failure.err().code().is_some_and(|code| passing.iter().any(|codes| codes.contains(&code)))
+        }
+        _ => false,
+    }
 }

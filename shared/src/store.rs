@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use aws_config::SdkConfig;
-use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
 use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
@@ -23,6 +22,7 @@ use aws_sdk_dynamodb::types::{
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use crate::aws;
 use crate::config::Tables;
 use crate::idempotency::{KeyedRequest, Record};
 use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Outcome, Timestamp, Version};
@@ -61,18 +61,7 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     fn from(error: SdkError<E>) -> Self {
-        let passes = match &error {
-            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-            SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
-            SdkError::ServiceError(failure) => {
-                failure.raw().status().is_server_error()
-                    || failure.err().code().is_some_and(|code| {
-                        code == CONFLICT || THROTTLING_ERRORS.contains(&code) || TRANSIENT_ERRORS.contains(&code)
-                    })
-            }
-            _ => false,
-        };
-        if passes { Self::Unavailable(error.into()) } else { Self::Failed(error.into()) }
+        if aws::may_pass(&error, &[CONFLICT]) { Self::Unavailable(error.into()) } else { Self::Failed(error.into()) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument;
 
+use crate::aws;
 use crate::http::response::SavedAnswer;
 use crate::http::{Problem, Response};
 use crate::order::{Order, Outcome};
@@ -124,14 +125,18 @@ impl Queue {
     }
 
     /// Sends a submission, and X-Ray's header with it. Needs `sqs:SendMessage`.
-    pub async fn send(&self, submission: &str, trace: Option<&str>) -> Result<(), Cause> {
+    pub async fn send(&self, submission: &str, trace: Option<&str>) -> Result<(), Problem> {
         let mut send = self.client.send_message().queue_url(&self.url).message_body(submission);
         if let Some(trace) = trace {
-            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build()?;
+            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build();
+            let value = value.map_err(|error| Problem::Internal(error.into()))?;
             send = send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
         }
-        send.send().await?;
-        Ok(())
+        match send.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if aws::may_pass(&error, &[]) => Err(Problem::Unavailable(error.into())),
+            Err(error) => Err(Problem::Internal(error.into())),
+        }
     }
 }
 
@@ -282,14 +287,20 @@ where
 {
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, lambda_runtime::Error>(handle_batch(function, handler, event.payload).await)
+        let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        Ok::<_, lambda_runtime::Error>(
+            handle_batch(function, handler, event.payload, time.saturating_sub(MARGIN)).await,
+        )
     }))
     .await
 }
 
-/// Handles each message by itself, all at once: none waits for another. Those that fail, or panic, stay in the queue,
-/// and the others do not come again.
-async fn handle_batch<H, F>(function: &'static str, handler: &H, batch: SqsEvent) -> SqsBatchResponse
+/// How long before the end of the function a message that is not done by then is given up.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Handles each message by itself, all at once: none waits for another. Those that fail, or panic, or are not done within
+/// that time, stay in the queue, and the others do not come again.
+async fn handle_batch<H, F>(function: &'static str, handler: &H, batch: SqsEvent, time: Duration) -> SqsBatchResponse
 where
     H: Fn(SqsMessage) -> F,
     F: Future<Output = Result<(), Cause>>,
@@ -298,14 +309,16 @@ where
         let work = async move {
             let message_id = message.message_id.clone().unwrap_or_default();
             let started = Instant::now();
-            let done = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
+            let done = tokio::time::timeout(time, async { handler(message).await });
+            let done = AssertUnwindSafe(done).catch_unwind().await;
             let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
             let cause: Cause = match done {
-                Ok(Ok(())) => {
+                Ok(Ok(Ok(()))) => {
                     tracing::info!(function, message_id, duration_ms, "done");
                     return None;
                 }
-                Ok(Err(cause)) => cause,
+                Ok(Ok(Err(cause))) => cause,
+                Ok(Err(late)) => late.into(),
                 Err(_panic) => "panicked".into(),
             };
             let error = telemetry::describe(cause.as_ref());
@@ -381,21 +394,22 @@ mod tests {
             match message.body.as_deref() {
                 Some("bad") => Err("bad".into()),
                 Some("worse") => panic!("worse"),
+                Some("endless") => std::future::pending().await,
                 Some("slow") => {
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     Ok(())
                 }
                 _ => Ok(()),
             }
         };
-        let bodies = ["slow", "bad", "slow", "worse", "slow", "slow", "slow", "slow", "slow", "slow"];
+        let bodies = ["slow", "bad", "slow", "worse", "slow", "endless", "slow", "slow", "slow", "slow"];
         let started = tokio::time::Instant::now();
-        let answer = handle_batch("test", &handler, batch(&bodies)).await;
+        let answer = handle_batch("test", &handler, batch(&bodies), Duration::from_secs(5)).await;
         let failed: Vec<_> =
             answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
-        assert_eq!(failed, ["1", "3"]);
-        // The clock stands still but for those who wait: it shows one wait, not eight.
-        assert!(started.elapsed().as_millis() < 200, "none waits for another");
+        assert_eq!(failed, ["1", "3", "5"]);
+        // The clock stands still but for those who wait: it shows the longest wait, not the sum.
+        assert!(started.elapsed().as_millis() < 5100, "none waits for another");
     }
 
     #[tokio::test]
@@ -404,7 +418,7 @@ mod tests {
             assert_ne!(message.body.as_deref(), Some("worse"));
             std::future::ready(Ok(()))
         };
-        let answer = handle_batch("test", &handler, batch(&["good", "worse", "good"])).await;
+        let answer = handle_batch("test", &handler, batch(&["good", "worse", "good"]), Duration::from_secs(5)).await;
         assert_eq!(answer.batch_item_failures.len(), 1);
     }
 

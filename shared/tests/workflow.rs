@@ -9,16 +9,18 @@ use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use lambda_http::http::{Request, Response};
 use serde_json::{Value, json};
+use shared::http::Problem;
 use shared::order::{Order, OrderContent, Outcome, Processing, Timestamp};
 use shared::workflow::{Queue, StateMachine, Submission, Topic};
 
 const ARN: &str = "arn:aws:states:eu-west-1:123456789012:stateMachine:orders";
 const TRACE: &str = "Root=1-63b35429-0a1b2c3d4e5f60718293a4b5;Parent=53995c3f42cd8ad8;Sampled=1";
 
-/// Clients whose one request is answered so.
+/// Clients whose request is answered so, each time that it is tried.
 fn answered(status: u16, body: &Value) -> (SdkConfig, StaticReplayClient) {
-    let response = Response::builder().status(status).body(SdkBody::from(body.to_string())).unwrap();
-    let http = StaticReplayClient::new(vec![ReplayEvent::new(Request::new(SdkBody::empty()), response)]);
+    let response = || Response::builder().status(status).body(SdkBody::from(body.to_string())).unwrap();
+    let events = (0..3).map(|_| ReplayEvent::new(Request::new(SdkBody::empty()), response()));
+    let http = StaticReplayClient::new(events.collect());
     let sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-west-1"))
@@ -90,6 +92,18 @@ async fn a_submission_is_sent_as_it_is_with_the_trace_of_its_request() {
     let trace = json!({"AWSTraceHeader": {"DataType": "String", "StringValue": TRACE}});
     let wished = json!({"QueueUrl": url, "MessageBody": "{}", "MessageSystemAttributes": trace});
     assert_eq!(serde_json::from_str::<Value>(&asked(&http)).unwrap(), wished);
+}
+
+#[tokio::test]
+async fn a_queue_that_is_not_there_is_a_mistake_and_one_that_throttles_is_unavailable() {
+    for (kind, may_pass) in
+        [("QueueDoesNotExist", false), ("AccessDeniedException", false), ("ThrottlingException", true)]
+    {
+        let (sdk, _) = answered(400, &json!({"__type": format!("com.amazonaws.sqs#{kind}"), "message": "no"}));
+        let queue = Queue::new(&sdk, "https://sqs.eu-west-1.amazonaws.com/123456789012/orders".into());
+        let problem = queue.send("{}", None).await.unwrap_err();
+        assert_eq!(matches!(problem, Problem::Unavailable(_)), may_pass, "{kind}: {problem:?}");
+    }
 }
 
 #[tokio::test]

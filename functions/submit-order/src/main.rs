@@ -31,6 +31,6 @@ async fn submit_order(orders: &Orders, queue: &Queue, caller: Caller, request: R
         None => submitted,
         Some(keyed) => orders.remember(&keyed, submitted, now).await?,
     };
-    queue.send(&submitted.message, submission.trace.as_deref()).await.map_err(Problem::Unavailable)?;
+    queue.send(&submitted.message, submission.trace.as_deref()).await?;
     submitted.answer.try_into()
 }
