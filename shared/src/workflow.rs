@@ -287,10 +287,10 @@ where
 {
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        Ok::<_, lambda_runtime::Error>(
-            handle_batch(function, handler, event.payload, time.saturating_sub(MARGIN)).await,
-        )
+        // `cargo lambda watch` gives a deadline in 1970: then there is none.
+        let left = event.context.deadline().duration_since(SystemTime::now());
+        let time = left.map_or(Duration::MAX, |left| left.saturating_sub(MARGIN));
+        Ok::<_, lambda_runtime::Error>(handle_batch(function, handler, event.payload, time).await)
     }))
     .await
 }
