@@ -5,10 +5,8 @@ asks for no younger glibc than the runtime has, and it is built without the carg
 `sam validate` nor `sam deploy` notices any of this.
 """
 
-import argparse
 import io
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -16,6 +14,8 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from samtranslator.yaml_helper import yaml_parse
+
+from samconfig import asked_for
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
 # A name that serde keeps in every binary which understands HTTP API (v2) events: those of the feature `local`.
@@ -77,18 +77,12 @@ def check(template_path: Path, overrides: list[str]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config-env", required=True, help="environment of samconfig.toml that is deployed")
-    env = parser.parse_args().config_env
-    config = tomllib.loads(Path("samconfig.toml").read_text())
-    if env not in config or not isinstance(config[env], dict):
-        print(f"error: samconfig.toml has no environment {env}", file=sys.stderr)
-        return 1
-    wrong = check(Path("template.yaml"), config[env]["deploy"]["parameters"]["parameter_overrides"])
+    settings = asked_for(__doc__.splitlines()[0])
+    wrong = check(Path("template.yaml"), settings["parameter_overrides"])
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
     if not wrong:
-        print(f"every zip runs where {env} deploys it")
+        print(f"every zip runs where {settings['env']} deploys it")
     return 1 if wrong else 0
 
 

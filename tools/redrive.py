@@ -5,16 +5,15 @@ failed executions are events that EventBridge could not deliver and put straight
 no source of those, and a task without a destination fails at them (CouldNotDetermineMessageSource).
 """
 
-import argparse
 import sys
 import time
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
 
 import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
+
+from samconfig import asked_for
 
 # Each dead-letter queue, and where its messages go: names of resources, whose URLs the stack puts out.
 QUEUES = {"OrdersDeadLetterQueue": "OrdersQueue", "RecoveryDeadLetterQueue": "RecoveryQueue"}
@@ -81,14 +80,7 @@ def redrive(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config-env", required=True, help="environment of samconfig.toml whose stack it is")
-    env = parser.parse_args().config_env
-    config = tomllib.loads(Path("samconfig.toml").read_text())
-    if env not in config or not isinstance(config[env], dict):
-        print(f"error: samconfig.toml has no environment {env}", file=sys.stderr)
-        return 1
-    settings = config[env].get("global", {}).get("parameters", {}) | config[env]["deploy"]["parameters"]
+    settings = asked_for(__doc__.splitlines()[0])
     try:
         cloudformation = boto3.client("cloudformation", region_name=settings["region"])
         sqs = boto3.client("sqs", region_name=settings["region"])

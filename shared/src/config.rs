@@ -58,21 +58,32 @@ impl ProviderConfig {
 
     fn from_variables(name: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let (url, percent) = (format!("{name}_URL"), format!("{name}_FAILURES_PERCENT"));
-        // `localhost:8080` is a URL too, of a scheme that nobody can ask.
-        let web = |text: String| text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
-        let parsed = variable(&url).filter(|url| !url.is_empty()).map(web);
         let share = variable(&percent).and_then(|share| share.parse().ok()).filter(|share| *share <= 100);
         Ok(Self {
-            url: match parsed {
-                Some(None) => return Err(ConfigError::new(url, "must be an http or https URL, or be left out")),
-                other => other.flatten(),
+            url: match variable(&url).filter(|text| !text.is_empty()) {
+                None => None,
+                Some(text) => Some(
+                    web_url(&text)
+                        .ok_or_else(|| ConfigError::new(url, "must be an http or https URL, or be left out"))?,
+                ),
             },
             failures_percent: share.ok_or_else(|| ConfigError::new(percent, "must be set: 0 to 100"))?,
         })
     }
 }
 
-/// The value of a variable that must be set.
+/// That URL, if it can be asked: `localhost:8080` is a URL too, of a scheme that nobody can ask.
+fn web_url(text: &str) -> Option<Url> {
+    text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// The value of a variable that must be set. Those that only some functions have:
+///
+/// | variable | what it is | who has it |
+/// |---|---|---|
+/// | `ORDERS_QUEUE_URL` | URL of the queue of submitted orders | `submit-order` |
+/// | `STATE_MACHINE_ARN` | ARN of the state machine | `start-order` |
+/// | `TOPIC_ARN` | ARN of the topic that tells how orders end | `complete-order`, `recover-order` |
 pub fn required(variable: &str, what: &str) -> Result<String, ConfigError> {
     let value = env::var(variable).ok().filter(|value| !value.is_empty());
     value.ok_or_else(|| ConfigError::new(variable, format!("must be set: {what}")))

@@ -57,8 +57,8 @@ impl TryFrom<String> for UserId {
             Ok(Self(value))
         } else {
             Err(Invalid(
-                "must be 1 to 128 characters without control characters, U+FFFE, U+FFFF, surrounding white space or any of / \\ % ? #, \
-                 and neither . nor ..",
+                "must be 1 to 128 characters without control characters, U+FFFE, U+FFFF, surrounding white space or \
+                 any of / \\ % ? #, and neither . nor ..",
             ))
         }
     }

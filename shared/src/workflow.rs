@@ -21,9 +21,9 @@ use tracing::Instrument;
 use crate::aws;
 use crate::http::response::SavedAnswer;
 use crate::http::{Problem, Response};
-use crate::order::{Order, Outcome};
-use crate::providers::ProviderError;
-use crate::store::StoreError;
+use crate::order::{Order, OrderStatus, Outcome, Timestamp};
+use crate::providers::{Decision, Provider, ProviderError};
+use crate::store::{Orders, StoreError};
 use crate::telemetry;
 
 type Cause = Box<dyn Error + Send + Sync>;
@@ -73,6 +73,7 @@ pub struct StatusChange {
 
 #[derive(Debug, Deserialize)]
 struct StatusDetail {
+    /// `FAILED`, `TIMED_OUT` or `ABORTED`.
     status: String,
     /// What the execution has started with. It is left out over 248 KiB, which no submission has.
     input: String,
@@ -84,14 +85,8 @@ impl StatusChange {
         Ok(serde_json::from_str(message.body.as_deref().unwrap_or_default())?)
     }
 
-    /// How the execution has ended: `FAILED`, `TIMED_OUT` or `ABORTED`.
-    #[must_use]
-    pub fn status(&self) -> &str {
-        &self.detail.status
-    }
-
     /// What it was about.
-    pub fn submission(&self) -> Result<Submission, Cause> {
+    fn submission(&self) -> Result<Submission, Cause> {
         let submission: Submission = serde_json::from_str(&self.detail.input)?;
         telemetry::about(submission.order.id);
         Ok(submission)
@@ -244,6 +239,32 @@ impl From<ProviderError> for TaskError {
     }
 }
 
+/// Ends the order of an execution that has ended otherwise than it should: as FAILURE, unless it has ended already; gives
+/// back what was paid, if FAILURE is how it ended; and tells it. May be done twice.
+pub async fn recover(orders: &Orders, payment: &Provider, topic: &Topic, change: &StatusChange) -> Result<(), Cause> {
+    let Submission { order, trace } = change.submission()?;
+    let now = Timestamp::now();
+    // What could not be saved before ends all the same.
+    orders.save(&order, now).await?;
+    let outcome = Outcome::Failure {
+        error_message: format!("the order could not be processed ({})", change.detail.status),
+        refund_failed: false,
+    };
+    // First its end, then the refund: a step of the execution that is still at work may end it too, and well.
+    let Some(mut order) = orders.complete(&order.key(), &outcome, now).await? else { return Ok(()) };
+    if order.order_status == OrderStatus::Failure {
+        match payment.refund(&order, trace.as_deref()).await {
+            Ok(Decision::Yes) => {}
+            Ok(Decision::No { .. }) | Err(ProviderError::Failed(_)) => {
+                telemetry::refund_failed();
+                order = orders.note_failed_refund(&order, now).await?;
+            }
+            Err(error @ ProviderError::Retryable(_)) => return Err(error.into()),
+        }
+    }
+    topic.publish(&order).await
+}
+
 /// Does one step of the state machine, again and again, until Lambda ends the function. `function` is its name in the
 /// line that is logged of each.
 pub async fn serve_task<T, A, H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
@@ -336,7 +357,7 @@ where
 mod tests {
     use super::*;
     use crate::http::response;
-    use crate::order::{OrderContent, Processing, Timestamp};
+    use crate::order::{OrderContent, Processing};
 
     fn order() -> Order {
         let content = OrderContent {
@@ -429,7 +450,7 @@ mod tests {
         let input = Value::String(serde_json::to_string(&submission).unwrap());
         let message = batch(&[&event(&input)]).records.remove(0);
         let change = StatusChange::parse(&message).unwrap();
-        assert_eq!((change.status(), change.submission().unwrap()), ("ABORTED", submission));
+        assert_eq!((change.detail.status.as_str(), change.submission().unwrap()), ("ABORTED", submission));
         assert!(StatusChange::parse(&batch(&[&event(&Value::Null)]).records[0]).is_err());
     }
 }
