@@ -32,8 +32,12 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts an empty emulator on that port, or on a free one, and waits until it answers.
-    pub async fn start(port: Option<u16>, reach: Reach) -> anyhow::Result<Self> {
+    /// How many calls of functions may run at once, unless told otherwise.
+    pub const CONCURRENCY: u16 = 100;
+
+    /// Starts an empty emulator on that port, or on a free one, and waits until it answers. Beyond so many calls of
+    /// functions at once it throttles, as AWS does: each is a process here.
+    pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
         let scratch = scratch(&endpoint);
@@ -46,8 +50,7 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", if matches!(reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
             .env("LOG_LEVEL", "ERROR")
-            // Each concurrent call of a function is a process here. Beyond that many the emulator throttles, as AWS does.
-            .env("LAMBDA_ACCOUNT_CONCURRENCY", "100")
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", concurrency.to_string())
             .env("STATE_DIR", scratch.join("state"))
             .env("TMPDIR", &scratch)
             .stdin(Stdio::null())

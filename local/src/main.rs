@@ -61,6 +61,9 @@ enum Verb {
     },
     /// Runs a command beside a fresh system on a free port, described by its environment
     Run {
+        /// How many calls of functions may run at once, beyond which they are throttled
+        #[arg(long, default_value_t = Emulator::CONCURRENCY)]
+        concurrency: u16,
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true)]
         command: Vec<String>,
@@ -79,7 +82,7 @@ async fn main() -> ExitCode {
                 let person = person.zip(password).map(|(email, password)| Person { email, password });
                 token(port, scope.as_deref(), person).await
             }
-            Verb::Run { command } => run(&command).await,
+            Verb::Run { concurrency, command } => run(concurrency, &command).await,
         }
     };
     // A signal ends the work by dropping it, and the emulator with it.
@@ -199,8 +202,8 @@ are, can be reached from this machine's network: its containers need it.
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
-    let (_emulator, stack) = start(None, Reach::Processes).await?;
+async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
+    let (_emulator, stack) = start(None, Reach::Processes, concurrency).await?;
     let status = Command::new(&command[0])
         .args(&command[1..])
         .envs([stack.to_environment()?])
@@ -213,14 +216,14 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
 }
 
 /// The system on that port of the emulator's, or on a free one. It runs as long as the emulator is kept.
-async fn start(port: Option<u16>, reach: Reach) -> anyhow::Result<(Emulator, Stack)> {
-    let emulator = step("Starting the emulator", Emulator::start(port, reach)).await?;
+async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<(Emulator, Stack)> {
+    let emulator = step("Starting the emulator", Emulator::start(port, reach, concurrency)).await?;
     let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK, &[])).await?;
     Ok((emulator, stack))
 }
 
 async fn start_with_samples(port: Option<u16>, reach: Reach) -> anyhow::Result<(Emulator, Stack)> {
-    let (emulator, stack) = start(port, reach).await?;
+    let (emulator, stack) = start(port, reach, Emulator::CONCURRENCY).await?;
     step("Saving sample orders", samples::save(&stack)).await?;
     Ok((emulator, stack))
 }

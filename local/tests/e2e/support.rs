@@ -264,7 +264,7 @@ pub fn claims(token: &str) -> Value {
 }
 
 /// How long anything may take that is waited for. Six tries of a payment take a minute.
-const PATIENCE: Duration = Duration::from_mins(4);
+pub const PATIENCE: Duration = Duration::from_mins(4);
 
 /// What is found in the end.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {

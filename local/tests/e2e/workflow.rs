@@ -4,17 +4,19 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
+use backon::{ExponentialBuilder, Retryable};
 use local::Stack;
 use local::logs::lines;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use crate::providers::{asked_of, ledger_of, plan, url};
-use crate::support::{Answer, Api, encode, eventually, path_of, send, set_variable, text, user};
+use crate::support::{Answer, Api, PATIENCE, encode, eventually, path_of, send, set_variable, text, user};
 
 /// A stack of the test's own whose providers are those of the tests, with those parameters besides.
 async fn stack(name: &str, parameters: &[&str]) -> Api {
@@ -510,8 +512,12 @@ fn seen(answer: &Answer) -> (u16, String, String) {
     (answer.status.as_u16(), answer.header("location").into(), answer.body.clone())
 }
 
+fn keyed(api: &Api, key: &str, body: &Value) -> RequestBuilder {
+    api.request(Method::POST, "/orders").header("Idempotency-Key", key).json(body)
+}
+
 async fn submit_keyed(api: &Api, key: &str, body: &Value) -> Answer {
-    send(api.request(Method::POST, "/orders").header("Idempotency-Key", key).json(body)).await
+    send(keyed(api, key, body)).await
 }
 
 #[tokio::test]
@@ -618,23 +624,34 @@ async fn what_step_functions_refused_goes_its_way_when_it_is_redriven() {
     assert_eq!(asked_of(order["id"].as_str().unwrap()), asked(&[("charges", 201), ("deliveries", 201)]));
 }
 
-/// `make e2e` runs it by itself, for it is a load.
+/// `make e2e` runs it on a system of its own, which throttles much of it.
 #[tokio::test]
 async fn burst_of_300_orders_at_once_ends_with_none_lost_and_none_double() {
     const ORDERS: usize = 300;
     let api = stack("order-api-burst", &["QueueVisibilitySeconds=60"]).await;
     let user = user("Ann");
     let started = Instant::now();
+    let backoff = ExponentialBuilder::new()
+        .with_jitter()
+        .with_max_delay(Duration::from_secs(10))
+        .without_max_times()
+        .with_total_delay(Some(PATIENCE));
     let mut clients = JoinSet::new();
     for n in 0..ORDERS {
         let api = api.clone();
         let body = json!({"user_id": user, "restaurant_id": plan(&[("charges", if n % 10 == 0 { &[402] } else { &[201] })]), "quantity": 1});
         clients.spawn(async move {
-            // As any client would: what is not answered 202 is sent again with its key.
-            let look = || async {
-                Some(submit_keyed(&api, &n.to_string(), &body).await).filter(|answer| answer.status == 202)
+            // As any client would: what is not taken within API Gateway's time is sent again with its key, after a while
+            // that grows.
+            let submit = || async {
+                let request = keyed(&api, &n.to_string(), &body).timeout(Duration::from_secs(29));
+                let response = request.send().await?;
+                if response.status() != 202 {
+                    bail!("{}: {}", response.status(), response.text().await?);
+                }
+                Ok(text(&response.json::<Value>().await?["id"]))
             };
-            text(&eventually("it is taken", look).await.json()["id"])
+            submit.retry(backoff).await.expect("it is taken")
         });
     }
     let ids: HashSet<_> = clients.join_all().await.into_iter().collect();
