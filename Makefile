@@ -42,7 +42,7 @@ watch: tools host-build ## Serves the API from the sources and recompiles what i
 
 .PHONY: start-api
 start-api: docker tools host-build ## Serves the API by sam local start-api; needs Docker (START_API_PORT=3000)
-	cargo lambda build --locked --features local --target $(shell uname -m)-unknown-linux-gnu.2.26 \
+	cargo lambda build --locked --features unauthenticated --target $(shell uname -m)-unknown-linux-gnu.2.26 \
 	  --lambda-dir target/start-api/target/lambda --output-format zip
 	@cargo build --locked --workspace --bin local
 	@exec target/debug/local start-api --port $(START_API_PORT)
@@ -83,7 +83,7 @@ check: tools lint unit template ## Lints, unit and store tests, template checks
 lint: ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-	cargo clippy --locked --package shared --features local --quiet -- -D warnings
+	cargo clippy --locked --package shared --features unauthenticated --quiet -- -D warnings
 	ruff format --check --quiet tools
 	ruff check --quiet tools
 

@@ -1,7 +1,7 @@
 """Checks that the zips which a template deploys run where it deploys them.
 
 For each function: the zip is there, it holds a `bootstrap`, that is an ELF file for the template's architecture, it
-asks for no younger glibc than the runtime has, and it is built without the cargo feature `local`. Neither
+asks for no younger glibc than the runtime has, and it is built without the cargo feature `unauthenticated`. Neither
 `sam validate` nor `sam deploy` notices any of this.
 """
 
@@ -18,8 +18,8 @@ from samtranslator.yaml_helper import yaml_parse
 from samconfig import asked_for
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
-# A name that serde keeps in every binary which understands HTTP API (v2) events: those of the feature `local`.
-LOCAL_ONLY = b"ApiGatewayV2httpRequest"
+# A name that serde keeps in every binary that understands HTTP API (v2) events: those with the feature `unauthenticated`.
+UNAUTHENTICATED_ONLY = b"ApiGatewayV2httpRequest"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2 and 2023
 GLIBC = {"provided.al2": (2, 26), "provided.al2023": (2, 34)}
 
@@ -58,7 +58,7 @@ def problem(path: Path, architecture: str, runtime: str) -> str | None:
         f"is built for {elf['e_machine']}, and the template's architecture is {architecture}": (
             elf["e_machine"] != MACHINES[architecture]
         ),
-        "is built with the cargo feature local, which is for development": LOCAL_ONLY in bootstrap,
+        "is built with the cargo feature unauthenticated, which lets everybody in": UNAUTHENTICATED_ONLY in bootstrap,
         f"needs glibc {'.'.join(map(str, needed))}, and {runtime} has {'.'.join(map(str, GLIBC[runtime]))}": (
             needed > GLIBC[runtime]
         ),

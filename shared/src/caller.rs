@@ -81,7 +81,7 @@ impl Caller {
     }
 
     /// Whoever asks a development server, which asks nobody for a token.
-    #[cfg(feature = "local")]
+    #[cfg(feature = "unauthenticated")]
     pub(crate) fn of_development() -> Option<Self> {
         let name = UserId::try_from("development".to_owned()).ok()?;
         Some(Self { name, kind: Kind::Machine, is_admin: true })

@@ -42,7 +42,7 @@ def test_too_young_a_glibc_is_told(bootstrap) -> None:
 
 def test_a_build_for_development_is_told(bootstrap) -> None:
     told = problem(bootstrap("aarch64-linux-gnu.2.26", "ApiGatewayV2httpRequestContext"), "arm64", "provided.al2")
-    assert told == "is built with the cargo feature local, which is for development"
+    assert told == "is built with the cargo feature unauthenticated, which lets everybody in"
 
 
 def test_another_architecture_is_told(bootstrap) -> None:

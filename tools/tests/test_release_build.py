@@ -34,12 +34,17 @@ def test_tools_and_tests_add_no_features_to_the_functions(root: Path) -> None:
     assert "lambda_http/apigw_rest" in functions
     alone = [features(root, "--package", path.parent.name) for path in root.glob("functions/*/Cargo.toml")]
     assert functions == set().union(*alone)
-    for crate, feature in [("shared", "local"), ("lambda_http", "apigw_http"), ("tokio", "full"), ("tokio", "process")]:
+    for crate, feature in [
+        ("shared", "unauthenticated"),
+        ("lambda_http", "apigw_http"),
+        ("tokio", "full"),
+        ("tokio", "process"),
+    ]:
         assert f"{crate}/{feature}" not in functions
 
 
-def test_the_feature_local_would_be_seen(root: Path) -> None:
-    assert "lambda_http/apigw_http" in features(root, "--package", "get-order", "--features", "local")
+def test_the_feature_unauthenticated_would_be_seen(root: Path) -> None:
+    assert "lambda_http/apigw_http" in features(root, "--package", "get-order", "--features", "unauthenticated")
 
 
 def test_the_whole_workspace_would_add_some(root: Path) -> None:

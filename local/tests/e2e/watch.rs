@@ -67,6 +67,6 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
     assert!(its.iter().all(|what| !processes_with(what).is_empty()), "cargo-lambda and functions run");
     watch.stop(Signal::SIGINT).await;
     assert_eq!(its.map(|what| processes_with(&what)), [[""; 0]; 2]);
-    let warned = printed.await.unwrap().matches("whoever sends no token is taken for an administrator").count();
+    let warned = printed.await.unwrap().matches("a request without a token is treated as an administrator").count();
     assert!(warned >= 6, "each of the functions of the API warns at its start: {warned}");
 }

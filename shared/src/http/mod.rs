@@ -32,8 +32,8 @@ where
     H: Fn(Caller, Request) -> F + Sync,
     F: Future<Output = Result<Response, Problem>> + Send,
 {
-    #[cfg(feature = "local")]
-    tracing::warn!(function, "built with the feature local: whoever sends no token is taken for an administrator");
+    #[cfg(feature = "unauthenticated")]
+    tracing::warn!(function, "built with the feature unauthenticated: a request without a token is treated as an administrator's");
     let handler = &handler;
     lambda_http::run(service_fn(move |request: Request| async move {
         let mut response = answer(function, handler, request).await;
@@ -80,7 +80,7 @@ fn origin(request: &Request) -> (String, String) {
             context.request_id.clone().unwrap_or_default(),
             format!("{} {}", request.method(), context.resource_path.as_deref().unwrap_or_default()),
         ),
-        #[cfg(feature = "local")]
+        #[cfg(feature = "unauthenticated")]
         Some(RequestContext::ApiGatewayV2(context)) => {
             (context.request_id.clone().unwrap_or_default(), format!("{} {}", request.method(), request.uri().path()))
         }

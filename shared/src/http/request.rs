@@ -26,9 +26,9 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
         _ => None,
     };
     // Development servers verify no tokens, and hand on no claims.
-    #[cfg(feature = "local")]
+    #[cfg(feature = "unauthenticated")]
     let nobody = Caller::of_development;
-    #[cfg(not(feature = "local"))]
+    #[cfg(not(feature = "unauthenticated"))]
     let nobody = || None;
     claims.map_or_else(nobody, Caller::from_claims).ok_or(Problem::Unauthenticated)
 }
@@ -47,8 +47,8 @@ pub fn trace(request: &Request) -> Option<String> {
 pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem> {
     let path = request.path_parameters_ref();
     let segment = |name| path.and_then(|path| path.first(name)).map(str::to_owned).ok_or(Problem::NotFound);
-    #[cfg(feature = "local")]
-    let segment = |name| decode_if_local(request, segment(name)?);
+    #[cfg(feature = "unauthenticated")]
+    let segment = |name| decode_v2_segment(request, segment(name)?);
     let key = OrderKey {
         user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
         id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
@@ -67,8 +67,8 @@ fn check(caller: &Caller, subject: Subject<'_>) -> Result<(), Problem> {
 }
 
 /// `cargo lambda watch` does not decode what API Gateway does.
-#[cfg(feature = "local")]
-fn decode_if_local(request: &Request, segment: String) -> Result<String, Problem> {
+#[cfg(feature = "unauthenticated")]
+fn decode_v2_segment(request: &Request, segment: String) -> Result<String, Problem> {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(_)) => {
             let decoded = percent_encoding::percent_decode_str(&segment).decode_utf8();
