@@ -1,16 +1,19 @@
-//! The OpenAPI document of the API: its operations, and the schemas of the types that the functions parse and answer
-//! with. What those types can't say (routes, headers, which problem where) is said here, in one place.
+//! The OpenAPI document of the API. Its schemas are those of the types in `shared`, its problems are the catalogue's
+//! ([`ProblemKind`]); only the operations, their headers and their problems are described here.
 
 #![expect(dead_code, reason = "the functions and structs below are here for their descriptions")]
 
-use shared::http::ProblemDetails;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shared::http::{ProblemDetails, ProblemKind};
 use shared::order::{Order, OrderId, RestaurantId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     AuthorizationCode, ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
 /// The document.
@@ -30,55 +33,43 @@ pub fn document() -> Document {
         ("region" = (default = "eu-west-1", description = "Where it is deployed.")),
         ("stage" = (default = "Dev", description = "Its stage.")),
     ))),
-    modifiers(&Problems, &ServerFields, &SignIn),
+    modifiers(&Problems, &Catalogue, &ServerFields, &SignIn),
     components(schemas(IfMatch, ProblemDetails)),
     paths(get_orders, put_order, submit_order, get_order, update_order, delete_order, delete_order_as_published),
 )]
 struct Api;
 
-/// What is answered where a request is not carried out: status, which problems, and the header that comes along.
-const PROBLEMS: [(&str, &str, Option<Extra>); 12] = [
-    (
-        "400",
-        "Fields are bad (`invalid-request`, with every one of them in `errors`), or the body is not JSON (`malformed-json`).",
-        None,
-    ),
-    (
-        "401",
-        "No token, or none that is good for this operation (`unauthenticated`).",
-        Some(("WWW-Authenticate", "`Bearer`.", Type::String)),
-    ),
-    ("403", "`user_id` is another user's (`forbidden`).", None),
-    ("404", "There is no such order, or it is another user's (`not-found`).", None),
-    ("409", "The order is no longer PENDING (`not-pending`), or is being paid and sent (`in-process`).", None),
-    ("412", "The order has another version than `If-Match` names (`stale-version`).", None),
-    ("413", "The body is over 64 KiB (`body-too-large`).", None),
-    ("415", "The body is not declared as JSON (`unsupported-media-type`).", None),
-    ("422", "The `Idempotency-Key` came with another body before (`idempotency-key-reused`).", None),
-    ("429", "Too many requests (`too-many-requests`).", Some(RETRY_AFTER)),
-    ("500", "A mistake of ours (`internal`).", None),
-    ("503", "DynamoDB or SQS throttles or is away (`unavailable`).", Some(RETRY_AFTER)),
-];
-
-/// A header: its name, what it says, and as what.
-type Extra = (&'static str, &'static str, Type);
-
-const RETRY_AFTER: Extra = ("Retry-After", "Seconds to wait.", Type::Integer);
-
-/// Which of them an operation answers. All operations answer the last.
-fn problems_of(operation: &str) -> Vec<&'static str> {
-    let its_own: &[&str] = match operation {
-        "get-orders" => &["400", "403"],
-        "put-order" => &["400", "403", "404", "409", "412", "413", "415", "422"],
-        "submit-order" => &["400", "403", "412", "413", "415", "422"],
-        "get-order" => &["404"],
-        "update-order" => &["400", "403", "404", "409", "412", "413", "415"],
-        "delete-order" | "delete-order-as-published" => &["400", "404", "409", "412"],
+/// Problems that an operation answers.
+fn problems_of(operation: &str) -> Vec<ProblemKind> {
+    const BODY: [ProblemKind; 5] = [
+        ProblemKind::INVALID_REQUEST,
+        ProblemKind::MALFORMED_JSON,
+        ProblemKind::FORBIDDEN,
+        ProblemKind::BODY_TOO_LARGE,
+        ProblemKind::UNSUPPORTED_MEDIA_TYPE,
+    ];
+    const CHANGE: [ProblemKind; 4] =
+        [ProblemKind::NOT_FOUND, ProblemKind::NOT_PENDING, ProblemKind::IN_PROCESS, ProblemKind::STALE_VERSION];
+    const ALWAYS: [ProblemKind; 4] =
+        [ProblemKind::UNAUTHENTICATED, ProblemKind::TOO_MANY_REQUESTS, ProblemKind::INTERNAL, ProblemKind::UNAVAILABLE];
+    let own = match operation {
+        "get-orders" => vec![ProblemKind::INVALID_REQUEST, ProblemKind::FORBIDDEN],
+        "put-order" => [&BODY[..], &CHANGE, &[ProblemKind::IDEMPOTENCY_KEY_REUSED]].concat(),
+        "submit-order" => [&BODY[..], &[ProblemKind::STALE_VERSION, ProblemKind::IDEMPOTENCY_KEY_REUSED]].concat(),
+        "get-order" => vec![ProblemKind::NOT_FOUND],
+        "update-order" => [&BODY[..], &CHANGE].concat(),
+        "delete-order" | "delete-order-as-published" => vec![
+            ProblemKind::INVALID_REQUEST,
+            ProblemKind::NOT_FOUND,
+            ProblemKind::IN_PROCESS,
+            ProblemKind::STALE_VERSION,
+        ],
         other => panic!("{other} is not in the list of problems"),
     };
-    [its_own, &["401", "429", "500", "503"]].concat()
+    [own, ALWAYS.to_vec()].concat()
 }
 
+/// Adds each operation's problems to its responses.
 struct Problems;
 
 impl Modify for Problems {
@@ -87,23 +78,61 @@ impl Modify for Problems {
         let operations = paths
             .flat_map(|path| [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten());
         for operation in operations {
-            let answered = problems_of(operation.operation_id.as_deref().unwrap_or_default());
-            let problems = PROBLEMS.into_iter().filter(|(status, ..)| answered.contains(status));
-            operation.responses.responses.extend(problems.map(|(status, description, header)| {
-                let body = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
-                let response =
-                    ResponseBuilder::new().description(description).content("application/problem+json", body);
-                let response = header.into_iter().fold(response, |response, (name, says, kind)| {
-                    let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
-                    response.header(name, header.description(Some(says)).build())
-                });
-                (status.to_owned(), response.build().into())
-            }));
+            let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
+            for kind in problems_of(operation.operation_id.as_deref().unwrap_or_default()) {
+                let Some(status) = kind.status else { panic!("{} has no status", kind.name) };
+                by_status.entry(status.as_u16()).or_default().push(kind);
+            }
+            let responses = by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into()));
+            operation.responses.responses.extend(responses);
         }
     }
 }
 
-/// The fields that a client may send although the server sets them.
+/// Response of one status: one of these problems.
+fn response(kinds: &[ProblemKind]) -> Response {
+    let description: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}.", kind.name, kind.when)).collect();
+    let body = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
+    let response = ResponseBuilder::new().description(description.join(" ")).content("application/problem+json", body);
+    let headers = kinds.iter().filter_map(|kind| kind.header);
+    let response = headers.fold(response, |response, (name, value)| {
+        let (kind, description) = match name {
+            "Retry-After" => (Type::Integer, "Seconds to wait.".to_owned()),
+            _ => (Type::String, format!("`{value}`.")),
+        };
+        let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
+        response.header(name, header.description(Some(description)).build())
+    });
+    response.build()
+}
+
+/// Adds the catalogue to the schema of problems: the values of `type`, and an example of each kind.
+struct Catalogue;
+
+impl Modify for Catalogue {
+    fn modify(&self, document: &mut Document) {
+        let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+        for (_, schema) in schemas.filter(|(name, _)| *name == "ProblemDetails") {
+            let RefOr::T(Schema::Object(schema)) = schema else { panic!("ProblemDetails is an object") };
+            let Some(RefOr::T(Schema::Object(kind))) = schema.properties.get_mut("type") else {
+                panic!("ProblemDetails has a type")
+            };
+            kind.enum_values = Some(ProblemKind::ALL.iter().map(|kind| kind.uri().into()).collect());
+            schema.examples = ProblemKind::ALL.iter().map(example).collect();
+        }
+    }
+}
+
+fn example(kind: &ProblemKind) -> Value {
+    let mut example = json!({"type": kind.uri(), "title": kind.title, "detail": kind.detail});
+    if let Some(status) = kind.status {
+        example["status"] = status.as_u16().into();
+    }
+    example["request_id"] = "5431c0c4-c129-4bc5-9a73-16c7be03a2a5".into();
+    example
+}
+
+/// Adds the fields that a client may send although the server sets them.
 struct ServerFields;
 
 impl Modify for ServerFields {
@@ -123,7 +152,7 @@ impl Modify for ServerFields {
     }
 }
 
-/// Who may ask at all: whoever has one of an operation's scopes.
+/// Adds the security scheme, and the scopes of each operation.
 struct SignIn;
 
 impl Modify for SignIn {
@@ -156,75 +185,75 @@ impl Modify for SignIn {
     }
 }
 
-/// How many, as a client may say it: as a number or as a string of digits.
+/// A quantity as a client may send it: a number or a string of digits.
 fn quantity() -> Object {
     let text_or_number = SchemaType::from_iter([Type::String, Type::Integer]);
     let quantity = ObjectBuilder::new().schema_type(text_or_number).pattern(Some("^([1-9][0-9]{0,2}|1000)$"));
     quantity.minimum(Some(1)).maximum(Some(1000)).examples([3]).build()
 }
 
-/// What a client says of an order. With `id` it is about that order, without about a new one. The fields that the
-/// server sets may be sent, and are ignored.
-#[derive(serde::Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct PutOrder {
-    /// No other than your own, unless you are an admin. A machine that is an admin must say whose order it is; to all
-    /// others it is their own when it is left out.
-    user_id: Option<UserId>,
-    restaurant_id: RestaurantId,
-    #[schema(schema_with = quantity)]
-    quantity: (),
-    /// The order that is to be changed.
-    id: Option<OrderId>,
-}
-
-/// What a client says of an order that is to be accepted, paid and sent. The fields that the server sets may be sent, and
+/// Content of an order: with `id` of that order, without `id` of a new one. Fields that the server sets may be sent, and
 /// are ignored.
 #[derive(serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+struct PutOrder {
+    /// Owner of the order: your own user id, which is the default. An administrator may set another; a machine that is
+    /// an administrator must set it.
+    user_id: Option<UserId>,
+    restaurant_id: RestaurantId,
+    #[schema(schema_with = quantity)]
+    quantity: (),
+    /// Order to change.
+    id: Option<OrderId>,
+}
+
+/// Content of an order to submit. Fields that the server sets may be sent, and are ignored.
+#[derive(serde::Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SubmitOrder {
-    /// No other than your own, unless you are an admin. A machine that is an admin must say whose order it is; to all
-    /// others it is their own when it is left out.
+    /// Owner of the order: your own user id, which is the default. An administrator may set another; a machine that is
+    /// an administrator must set it.
     user_id: Option<UserId>,
     restaurant_id: RestaurantId,
     #[schema(schema_with = quantity)]
     quantity: (),
 }
 
-/// What is to be in an order. The fields that the server sets may be sent, and are ignored.
+/// New content of an order. Fields that the server sets may be sent, and are ignored.
 #[derive(serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateOrder {
     restaurant_id: RestaurantId,
     #[schema(schema_with = quantity)]
     quantity: (),
-    /// No other than the one in the path.
+    /// The user in the path.
     user_id: Option<UserId>,
 }
 
-/// What names one order in a path.
+/// Key of an order, in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 struct Key {
-    /// Whose order it is.
+    /// Owner of the order.
     #[param(rename = "userId")]
     user_id: UserId,
-    /// Which of their orders.
+    /// Id of the order.
     id: OrderId,
 }
 
-/// Which orders are listed.
+/// Query of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Listing {
     #[param(nullable = false)]
-    /// One user's orders, newest first. Without it your own; to an admin everybody's, in no promised order.
+    /// User whose orders are listed, newest first. The default is your own; for an administrator it is everybody's orders,
+    /// in no particular order.
     user_id: Option<UserId>,
-    /// How many on a page.
+    /// Number of orders on a page at most.
     #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u16>,
     #[param(nullable = false)]
-    /// Where a page ended: as the `Link` header gave it, for the same list.
+    /// Start of the page: a cursor from the `Link` header of the same list.
     cursor: Option<String>,
 }
 
@@ -237,21 +266,21 @@ struct Listing {
 )]
 struct IfMatch(String);
 
-/// When a write is done.
+/// Condition of a write.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Precondition {
-    /// Only while the order has one of these versions: entity tags as `ETag` gave them, or `*`.
+    /// Versions of the order for which the write is carried out: entity tags from `ETag`, or `*`.
     #[param(nullable = false, rename = "If-Match")]
     if_match: Option<IfMatch>,
 }
 
-/// How often a creation is done.
+/// Name of a creation that is carried out once.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Idempotency {
-    /// Your name for this creation: for 24 hours the same key with the same body gets the first answer again. It has
-    /// no meaning where `PUT` has an `id`.
+    /// Your name for this creation: for 24 hours the same key with the same body gets the first answer again. It is
+    /// ignored if `PUT` has an `id`.
     #[param(
         nullable = false,
         rename = "Idempotency-Key",
@@ -267,15 +296,15 @@ struct Idempotency {
 #[utoipa::path(get, path = "/orders", operation_id = "get-orders", params(Listing),
     responses(
         (status = 200, body = Vec<Order>, description = "A page of the list.", headers(
-            ("Link" = String, description = "Where more follow: `<?cursor=...>; rel=\"next\"` (RFC 8288), relative to the request's URL."),
+            ("Link" = String, description = "If more orders follow: `<?cursor=...>; rel=\"next\"` (RFC 8288), relative to the request's URL."),
         )),
     ))]
 fn get_orders() {}
 
-/// Create an order, or replace what is in one
+/// Create an order, or replace the content of one
 #[utoipa::path(put, path = "/orders", operation_id = "put-order", params(Idempotency, Precondition), request_body = PutOrder,
     responses(
-        (status = 200, body = Order, description = "The order as it now is.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
+        (status = 200, body = Order, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
         (status = 201, body = Order, description = "The new order.", headers(
             ("ETag" = String, description = "The order's `version` in quotes."),
             ("Location" = String, description = "The order's path, relative to the request's URL."),
@@ -285,11 +314,11 @@ fn put_order() {}
 
 /// Submit an order, which is then accepted, paid and sent to the restaurant
 ///
-/// Until it is saved, moments later, its path is 404. It is PENDING until it ends as SUCCESS or FAILURE; `accepted_at`
-/// says when its grace period was over, in which it could be changed and deleted.
+/// The order is saved moments later; until then its path is 404. It is PENDING until it ends as SUCCESS or FAILURE. In its
+/// grace period, until it has `accepted_at`, it can be changed and deleted.
 #[utoipa::path(post, path = "/orders", operation_id = "submit-order", params(Idempotency), request_body = SubmitOrder,
     responses(
-        (status = 202, body = Order, description = "The order as it will be.", headers(
+        (status = 202, body = Order, description = "The order as it will be saved.", headers(
             ("Location" = String, description = "The order's path, relative to the request's URL."),
         )),
     ))]
@@ -302,18 +331,18 @@ fn submit_order() {}
     ))]
 fn get_order() {}
 
-/// Replace what is in an order
+/// Replace the content of an order
 #[utoipa::path(put, path = "/orders/{userId}/order/{id}", operation_id = "update-order", params(Key, Precondition),
     request_body = UpdateOrder,
     responses(
-        (status = 200, body = Order, description = "The order as it now is.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
+        (status = 200, body = Order, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
     ))]
 fn update_order() {}
 
 /// Delete an order
 #[utoipa::path(delete, path = "/orders/{userId}/order/{id}", operation_id = "delete-order", params(Key, Precondition),
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "The order is deleted."),
     ))]
 fn delete_order() {}
 
@@ -321,6 +350,6 @@ fn delete_order() {}
 #[utoipa::path(delete, path = "/order/{userId}/id/{id}", operation_id = "delete-order-as-published",
     params(Key, Precondition),
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "The order is deleted."),
     ))]
 fn delete_order_as_published() {}

@@ -1,7 +1,8 @@
-//! Who asks, and what they may do.
+//! The caller of a request, and their rights.
 //!
-//! API Gateway verifies the token: its signature, its times, its pool, and that it has the scope of the method. What
-//! the token says arrives as claims, and [`Caller`] is what they come to.
+//! API Gateway verifies the token: its signature, its times, its pool, and that it has a scope of the method. The token's
+//! claims arrive with the request, and are parsed into a [`Caller`]. An ID token does not get that far, and would be
+//! refused: it says who somebody is, not what they requested.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,13 +10,13 @@ use serde_json::Value;
 use crate::order::{OrderKey, UserId};
 use crate::page::List;
 
-/// The group of the people who may do everything.
+/// Group of the people who are administrators.
 const ADMINS: &str = "admins";
 
-/// The scope of the machines that may do everything.
+/// Scope of the machines that are administrators.
 const ADMIN_SCOPE: &str = "orders/admin";
 
-/// Who asks.
+/// The caller of a request: a person or a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     name: UserId,
@@ -29,33 +30,33 @@ enum Kind {
     Machine,
 }
 
-/// What a request is about.
+/// Subject of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// Everybody's orders.
     Everybody,
-    /// The orders of one user: to list them, or to make one more.
+    /// The orders of one user: to list them, or to create one.
     User(&'a UserId),
     /// One order.
     Order(&'a OrderKey),
 }
 
-/// Why somebody may not do something.
+/// Reason why a caller may not make a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
-    /// It is not theirs to do.
+    /// The subject is another user's.
     Forbidden,
-    /// They are not even to learn whether it is there.
+    /// The caller may not even learn whether the order exists.
     Hidden,
 }
 
-/// The claims of an access token that say who its bearer is ("Understanding the access token", Amazon Cognito).
+/// Claims of an access token that identify its bearer ("Understanding the access token", Amazon Cognito).
 #[derive(Deserialize)]
 struct Claims {
     token_use: String,
     sub: String,
     client_id: String,
-    /// Of people alone.
+    /// Only people have it.
     username: Option<String>,
     #[serde(default)]
     scope: String,
@@ -64,8 +65,8 @@ struct Claims {
 }
 
 impl Caller {
-    /// The bearer of the access token with those claims, as API Gateway hands them on: strings all of them. None if
-    /// they are no access token's.
+    /// The bearer of the access token with those claims, which API Gateway passes on as strings. None if they are not an
+    /// access token's.
     #[must_use]
     pub fn from_claims(claims: &Value) -> Option<Self> {
         let claims = Claims::deserialize(claims).ok()?;
@@ -73,27 +74,29 @@ impl Caller {
             return None;
         }
         let (kind, is_admin) = match claims.username {
-            Some(_) => (Kind::Person, names(&claims.groups).any(|group| group == ADMINS)),
-            None if claims.sub == claims.client_id => (Kind::Machine, names(&claims.scope).any(|s| s == ADMIN_SCOPE)),
+            Some(_) => (Kind::Person, groups(&claims.groups).any(|group| group == ADMINS)),
+            None if claims.sub == claims.client_id => {
+                (Kind::Machine, claims.scope.split(' ').any(|scope| scope == ADMIN_SCOPE))
+            }
             None => return None,
         };
         Some(Self { name: UserId::try_from(claims.sub).ok()?, kind, is_admin })
     }
 
-    /// Whoever asks a development server, which asks nobody for a token.
+    /// The caller of a development server, which needs no token.
     #[cfg(feature = "unauthenticated")]
     pub(crate) fn of_development() -> Option<Self> {
         let name = UserId::try_from("development".to_owned()).ok()?;
         Some(Self { name, kind: Kind::Machine, is_admin: true })
     }
 
-    /// A name that no other caller has: a person's `sub`, a machine's client id.
+    /// Unique name of the caller: a person's `sub`, a machine's client id.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name.as_str()
     }
 
-    /// The user that the caller is. A machine that is an admin acts for others and is none itself.
+    /// The caller as a user. A machine that is an administrator acts for users, and is none.
     #[must_use]
     pub fn user_id(&self) -> Option<&UserId> {
         match (self.kind, self.is_admin) {
@@ -102,13 +105,14 @@ impl Caller {
         }
     }
 
-    /// The list that the caller means by naming none: for admins everybody's, for all others their own.
+    /// List of a request that names no user: for administrators everybody's orders, for others their own.
     #[must_use]
     pub fn default_list(&self) -> List {
         if self.is_admin { List::All } else { List::Of(self.name.clone()) }
     }
 
-    /// Who may do what. Whether it is to read or to write is in the scopes, which API Gateway has compared.
+    /// Decides whether the caller may make a request about that subject. API Gateway has compared the scopes, which
+    /// distinguish reading and writing.
     pub fn may(&self, subject: Subject<'_>) -> Result<(), Denied> {
         match subject {
             _ if self.is_admin => Ok(()),
@@ -120,9 +124,14 @@ impl Caller {
     }
 }
 
-/// The names in a claim that was a list: `a b` and `a,b`; the local stack has `[a b]`.
-fn names(claim: &str) -> impl Iterator<Item = &str> {
-    claim.trim_start_matches('[').trim_end_matches(']').split([',', ' '])
+/// Groups in the claim `cognito:groups`. API Gateway joins them with commas, `a,b`; the local stack sends `[a b]`. No
+/// group's name has a space, so a name in brackets is read as one group, and a comma inside is not a separator.
+fn groups(claim: &str) -> impl Iterator<Item = &str> {
+    let (list, separator) = match claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(list) => (list, ' '),
+        None => (claim, ','),
+    };
+    list.split(separator)
 }
 
 #[cfg(test)]
@@ -149,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn who_may_do_what() {
+    fn rights_by_caller_and_subject() {
         use Denied::{Forbidden, Hidden};
         let key = |name| OrderKey {
             user_id: user(name),
             id: "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1".to_owned().try_into().unwrap(),
         };
         let table = [
-            // who, their own name, everybody's orders, own orders, another's orders, own order, another's order
+            // caller, own name, everybody's orders, own orders, another's orders, own order, another's order
             (person(""), "ann", Err(Forbidden), Ok(()), Err(Forbidden), Ok(()), Err(Hidden)),
             (person("admins"), "ann", Ok(()), Ok(()), Ok(()), Ok(()), Ok(())),
             (machine("orders/read orders/write"), "shop", Err(Forbidden), Ok(()), Err(Forbidden), Ok(()), Err(Hidden)),
@@ -173,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn who_they_are_as_a_user_and_what_they_list() {
+    fn user_and_default_list_by_caller() {
         for (claims, user_id, list) in [
             (person(""), Some("ann"), List::Of(user("ann"))),
             (person("admins"), Some("ann"), List::All),
@@ -188,10 +197,21 @@ mod tests {
 
     #[test]
     fn people_are_admins_by_group_and_machines_by_scope() {
-        for groups in ["admins", "[admins]", "staff,admins", "[staff admins]"] {
+        for groups in ["admins", "[admins]", "staff,admins", "[staff admins]", "[staff,admins"] {
             assert!(caller(&person(groups)).is_admin, "{groups}");
         }
-        for groups in ["", "[]", "staff", "adminsx", "[no-admins staff]"] {
+        for groups in [
+            "",
+            "[]",
+            "staff",
+            "adminsx",
+            "[no-admins staff]",
+            "[admins",
+            "admins]",
+            "[[admins]]",
+            "[admins,x]",
+            "[admins,x",
+        ] {
             assert!(!caller(&person(groups)).is_admin, "{groups}");
         }
         let mut with_scope = person("");
@@ -203,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_access_tokens_is_nobodys() {
+    fn claims_of_another_token_are_refused() {
         let id_token = json!({"token_use": "id", "sub": "ann", "cognito:username": "ann", "aud": "web"});
         for claims in [json!(null), json!({}), json!("access"), json!([]), id_token] {
             assert_eq!(Caller::from_claims(&claims), None, "{claims}");

@@ -1,9 +1,10 @@
-//! How a creation that is asked for twice is done once: `Idempotency-Key`, after the IETF's
-//! `draft-ietf-httpapi-idempotency-key-header`.
+//! Operations that are carried out once, even if they are requested twice: `Idempotency-Key`
+//! (`draft-ietf-httpapi-idempotency-key-header`), and the steps that save and complete a submitted order.
 //!
-//! The first request with a key saves a record of its answer: in one transaction with what it makes, or before it sends it
-//! to the queue. Whoever comes
-//! again with that key and the same request is given that answer; with another request, nothing but an error.
+//! The first request saves an idempotency record with its answer, in one transaction with the order, or before it sends
+//! the order to the queue. So both are there or neither, wherever the function is cut off. A repeat of the request gets
+//! that answer; another request with the same key gets an error. The request's fingerprint is of the body's bytes: that
+//! needs no rule about which bodies mean the same.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,13 @@ use sha2::{Digest, Sha256};
 
 use crate::order::{Invalid, OrderKey, Timestamp};
 
-/// How long a key is remembered, in seconds.
+/// Lifetime of the record of a client's key, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
-/// How long it is remembered that a submitted order was saved, and how it ended, in seconds: as long as Step Functions
-/// remembers the name of an execution.
+/// Lifetime of the records of a submitted order, in seconds: Step Functions remembers the names of executions as long.
 const WORKFLOW_LIFETIME_SECONDS: i64 = 90 * 24 * 60 * 60;
 
-/// A client's name for one creation: 1 to 255 visible ASCII characters, taken as they are.
+/// Name that a client gives to one creation: 1 to 255 visible ASCII characters, taken as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -35,80 +35,80 @@ impl TryFrom<&[u8]> for IdempotencyKey {
     }
 }
 
-/// A request with a key: which record is its own, and what the request was.
+/// An operation that is carried out once. It determines the key of its idempotency record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyedRequest {
-    id: String,
+pub struct Operation {
+    record_id: String,
     fingerprint: String,
     lifetime_seconds: i64,
 }
 
-impl KeyedRequest {
-    /// The request `operation` of that caller with that body. Keys of different callers have nothing to do with each
-    /// other. Neither key nor body can be read from what is saved.
+impl Operation {
+    /// The request of that caller for `route` with that body. Each caller has their own keys. The record reveals neither
+    /// the key nor the body.
     #[must_use]
-    pub fn new(caller: &str, key: &IdempotencyKey, operation: &str, body: &[u8]) -> Self {
+    pub fn request(caller: &str, key: &IdempotencyKey, route: &str, body: &[u8]) -> Self {
         Self {
-            id: digest(&[caller.as_bytes(), key.0.as_bytes()]),
-            fingerprint: digest(&[operation.as_bytes(), body]),
+            record_id: digest(&[caller.as_bytes(), key.0.as_bytes()]),
+            fingerprint: digest(&[route.as_bytes(), body]),
             lifetime_seconds: LIFETIME_SECONDS,
         }
     }
 
-    /// The saving of that order.
+    /// Saving a submitted order.
     #[must_use]
-    pub fn saving(order: &OrderKey) -> Self {
-        Self::of_workflow(b"saved", order)
+    pub fn save(order: &OrderKey) -> Self {
+        Self::workflow(b"saved", order)
     }
 
-    /// The ending of that order.
+    /// Completing a submitted order.
     #[must_use]
-    pub fn ending(order: &OrderKey) -> Self {
-        Self::of_workflow(b"ended", order)
+    pub fn complete(order: &OrderKey) -> Self {
+        Self::workflow(b"ended", order)
     }
 
-    /// No client's key is like it: those are digests of two parts.
-    fn of_workflow(what: &[u8], order: &OrderKey) -> Self {
-        let id = digest(&[what, order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
-        Self { id: id.clone(), fingerprint: id, lifetime_seconds: WORKFLOW_LIFETIME_SECONDS }
+    /// The digest is of three parts, a client's of two, so no client can hit this record.
+    fn workflow(step: &[u8], order: &OrderKey) -> Self {
+        let id = digest(&[step, order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
+        Self { record_id: id.clone(), fingerprint: id, lifetime_seconds: WORKFLOW_LIFETIME_SECONDS }
     }
 
-    /// Which record is the request's own.
+    /// Key of the operation's record in the table.
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
+    pub fn record_id(&self) -> &str {
+        &self.record_id
     }
 
-    /// The record that keeps `answer` for this request from now on.
+    /// The record that keeps `answer` from now on.
     #[must_use]
-    pub fn record<A>(&self, answer: A, now: Timestamp) -> Record<A> {
-        let Self { id, fingerprint, lifetime_seconds } = self.clone();
-        Record { id, fingerprint, answer, expires_at: now.epoch_seconds() + lifetime_seconds }
+    pub fn record<A>(&self, answer: A, now: Timestamp) -> IdempotencyRecord<A> {
+        let Self { record_id: id, fingerprint, lifetime_seconds } = self.clone();
+        IdempotencyRecord { id, fingerprint, answer, expires_at: now.epoch_seconds() + lifetime_seconds }
     }
 }
 
-/// What is remembered of a key.
+/// An idempotency record, as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record<A> {
-    /// Digest of the caller and the key.
+pub struct IdempotencyRecord<A> {
+    /// Key of the record: a digest of the caller and the key.
     pub id: String,
     /// Digest of the request.
     pub fingerprint: String,
     /// The first answer.
     pub answer: A,
-    /// When it may be forgotten, in seconds since 1970: the table's TTL attribute.
+    /// Instant from which it can be deleted, in seconds since 1970: the table's TTL attribute.
     pub expires_at: i64,
 }
 
-impl<A> Record<A> {
-    /// Whether it is the record of just that request.
+impl<A> IdempotencyRecord<A> {
+    /// Whether it is the record of this very operation.
     #[must_use]
-    pub fn is_of(&self, request: &KeyedRequest) -> bool {
-        self.id == request.id && self.fingerprint == request.fingerprint
+    pub fn is_of(&self, operation: &Operation) -> bool {
+        self.id == operation.record_id && self.fingerprint == operation.fingerprint
     }
 }
 
-/// Of a list of parts; no other list has the same.
+/// Digest of a list of parts; no other list has the same.
 fn digest(parts: &[&[u8]]) -> String {
     let sha =
         parts.iter().fold(Sha256::new(), |sha, part| sha.chain_update(part.len().to_be_bytes()).chain_update(part));
@@ -135,15 +135,15 @@ mod tests {
 
     #[test]
     fn a_record_is_of_one_callers_one_request() {
-        let request = KeyedRequest::new("Ann", &key("k"), "PUT /orders", b"{}");
+        let request = Operation::request("Ann", &key("k"), "PUT /orders", b"{}");
         let record = request.record((), Timestamp::now());
         assert!(record.is_of(&request));
         for other in [
-            KeyedRequest::new("Bob", &key("k"), "PUT /orders", b"{}"),
-            KeyedRequest::new("An", &key("nk"), "PUT /orders", b"{}"),
-            KeyedRequest::new("Ann", &key("l"), "PUT /orders", b"{}"),
-            KeyedRequest::new("Ann", &key("k"), "POST /orders", b"{}"),
-            KeyedRequest::new("Ann", &key("k"), "PUT /orders", b"{ }"),
+            Operation::request("Bob", &key("k"), "PUT /orders", b"{}"),
+            Operation::request("An", &key("nk"), "PUT /orders", b"{}"),
+            Operation::request("Ann", &key("l"), "PUT /orders", b"{}"),
+            Operation::request("Ann", &key("k"), "POST /orders", b"{}"),
+            Operation::request("Ann", &key("k"), "PUT /orders", b"{ }"),
         ] {
             assert!(!record.is_of(&other), "{other:?}");
         }

@@ -1,23 +1,40 @@
-//! What the functions share.
+//! The library that the functions share.
 //!
-//! - [`order`]: the domain. Types that can't hold a bad value, and the rules of what may become of an order.
-//! - [`caller`]: who asks, and what they may do.
-//! - [`page`]: how a list of orders is cut into pages.
-//! - [`idempotency`]: how a creation that is asked for twice is done once.
-//! - [`providers`]: those who take payments and deliver orders.
-//! - [`store`]: the orders in DynamoDB.
-//! - [`workflow`]: the way of a submitted order, through the queue and the state machine.
-//! - [`http`]: the edge. Requests are parsed into the domain's types here, and answers and errors become responses.
-//! - [`config`], [`aws`], [`telemetry`]: how a function starts.
+//! The domain, which knows nothing of AWS or HTTP:
+//! - [`order`]: an order and its rules. Types that can't hold a bad value.
+//! - [`caller`]: the caller of a request and their rights.
+//! - [`page`]: pages of a list of orders.
+//! - [`idempotency`]: operations that are carried out once, even if they are requested twice.
+//! - [`workflow`]: the messages between the steps of a submitted order.
+//! - [`recovery`]: the end of an order whose execution failed.
+//!
+//! The services around it:
+//! - [`store`]: orders and idempotency records in DynamoDB.
+//! - [`providers`]: the payment provider and the restaurant.
+//! - [`aws`]: the SDK's configuration; the queue, the state machine and the topic.
+//!
+//! The entry points of a function:
+//! - [`http`]: HTTP requests.
+//! - [`lambda`]: tasks of the state machine and messages of a queue.
+//! - [`environment`], [`telemetry`]: configuration and logs.
+
+use std::error::Error;
 
 pub mod aws;
 pub mod caller;
-pub mod config;
+pub mod environment;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod http;
 pub mod idempotency;
+pub mod lambda;
 pub mod order;
 pub mod page;
 pub mod providers;
+pub mod recovery;
 pub mod store;
 pub mod telemetry;
 pub mod workflow;
+
+/// Cause of a failure. It is logged, and never sent to a client.
+pub type Cause = Box<dyn Error + Send + Sync>;

@@ -1,11 +1,14 @@
-//! How a list of orders is cut into pages.
+//! Pages of a list of orders.
+//!
+//! A cursor is the key of the last order that was shown. So orders that are created or deleted meanwhile neither repeat nor
+//! hide others.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Invalid, Order, OrderKey, UserId};
 
-/// How many orders a page holds at most: 1 to 1000, by default 100.
+/// Number of orders on a page at most: 1 to 1000, by default 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 
@@ -34,7 +37,7 @@ impl std::str::FromStr for Limit {
     }
 }
 
-/// Which orders are listed.
+/// A list of orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum List {
@@ -44,17 +47,17 @@ pub enum List {
     Of(UserId),
 }
 
-/// A place in a list: right after that order. It stays good whatever becomes of the order.
+/// A place in a list: right after an order. It stays valid if the order is changed or deleted.
 ///
-/// To clients it is an opaque string. Within it stand the version of its form and the list that it belongs to, so
-/// that a cursor of one list can't be taken for one of another.
+/// To clients it is an opaque string. It contains the version of its form, and its list, so that it can't be used for
+/// another list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     list: List,
     after: OrderKey,
 }
 
-/// The form of a cursor, by version. A new form is a new variant; old ones stay readable while clients hold them.
+/// Form of a cursor, by version. A new form is a new variant; old ones stay readable as long as clients have them.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "v", deny_unknown_fields)]
 enum CursorForm {
@@ -69,7 +72,7 @@ impl Cursor {
         Self { list, after: order.key() }
     }
 
-    /// The order that it stands after.
+    /// The order before the place.
     #[must_use]
     pub fn key(&self) -> &OrderKey {
         &self.after
@@ -86,7 +89,7 @@ impl Cursor {
         BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&form).expect("strings serialise"))
     }
 
-    /// The cursor in that string, if it is one of this list.
+    /// Parses a cursor of that list.
     pub fn decode(text: &str, list: &List) -> Result<Self, Invalid> {
         let undecodable = Invalid::new("must be a cursor that this API has given in a Link header");
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| undecodable)?;
@@ -104,7 +107,7 @@ impl Cursor {
 pub struct Page {
     /// The orders on it.
     pub orders: Vec<Order>,
-    /// Where the list goes on, if it does.
+    /// Place where the next page starts, if there is one.
     pub next: Option<Cursor>,
 }
 
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn anything_else_is_not_a_cursor() {
         let id = key("Ann").id;
         let forms = [
             json!({"v": "2", "list": "all", "after": {"user_id": "Ann", "id": id}}),

@@ -1,7 +1,7 @@
 //! Logs: JSON lines on standard output, which Lambda carries to CloudWatch.
 //!
-//! What is done for one request, step or message is done in a span of its own ([`span`]); each line that is logged
-//! there names, once it is known, the order that it is about.
+//! Each request, step or message is handled in a span of its own ([`span`]). Once its order is known, every line within
+//! the span names it ([`set_order_id`]), a panic's too.
 
 use std::error::Error;
 
@@ -12,44 +12,58 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::environment::{self, EnvironmentError};
 use crate::order::OrderId;
 
-/// Starts logging from that level on.
+/// Starts logging.
 ///
-/// What others' crates say below INFO is never logged: the Lambda runtime's TRACE is the whole event, token and all.
-pub fn init(level: LevelFilter) {
-    let ours = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_PKG_NAME"), level);
-    // It says again, without the order's id and with whole responses, what is logged of a step that failed.
-    let ours = ours.with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
+/// | variable | value |
+/// |---|---|
+/// | `LOG_LEVEL` | lowest level that is logged: `error`, `warn`, `info` (default), `debug`, `trace` or `off` |
+///
+/// Other crates are never logged below INFO: at TRACE the Lambda runtime logs whole events, tokens included.
+pub fn init() -> Result<(), EnvironmentError> {
+    let level = level(environment::optional("LOG_LEVEL").as_deref())?;
+    let filter = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_PKG_NAME"), level);
+    // The runtime would log each failed step again, with the whole response and without the order's id.
+    let filter = filter.with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         .with_target(false);
-    tracing_subscriber::registry().with(lines).with(ours).init();
-    // A panic is a line like any other, with the order's id in it.
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    // A panic is logged as a line like any other, with the order's id.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked: {}", panic.payload_as_str().unwrap_or_default());
     }));
+    Ok(())
 }
 
-/// The span of a piece of work of that function. It is there at every level.
+fn level(text: Option<&str>) -> Result<LevelFilter, EnvironmentError> {
+    let Some(text) = text else { return Ok(LevelFilter::INFO) };
+    text.parse().map_err(|_| {
+        let problem = format!("must be error, warn, info, debug, trace or off, and is {text:?}");
+        EnvironmentError::new("LOG_LEVEL", problem)
+    })
+}
+
+/// Span of a request, step or message that the function handles. It is enabled at every level.
 #[must_use]
 pub fn span(function: &'static str) -> Span {
     error_span!("work", function, order_id = Empty)
 }
 
-/// Says that what was paid for the current order could not be given back. An alarm is raised on this line: see the
-/// template's metric filters.
-pub fn refund_failed() {
-    tracing::error!(refund_failed = true, "the refund has failed: give the money back by hand");
+/// Names the order in all further lines of the current span.
+pub fn set_order_id(id: OrderId) {
+    Span::current().record("order_id", display(id));
 }
 
-/// Names the order that the current work is about.
-pub fn about(id: OrderId) {
-    Span::current().record("order_id", display(id));
+/// Logs a failed refund of the current order; the template's metric filter raises the alarm.
+pub fn refund_failed() {
+    tracing::error!(refund_failed = true, "the refund failed: an operator must refund the payment");
 }
 
 /// An error with all its causes, for the log.
@@ -62,4 +76,17 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_one_of_the_known_names() {
+        assert_eq!(level(None), Ok(LevelFilter::INFO));
+        assert_eq!(level(Some("DEBUG")), Ok(LevelFilter::DEBUG));
+        let line = "LOG_LEVEL must be error, warn, info, debug, trace or off, and is \"loud\"";
+        assert_eq!(level(Some("loud")).unwrap_err().to_string(), line);
+    }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
@@ -15,22 +15,21 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
-use shared::config::Tables;
-use shared::idempotency::{IdempotencyKey, KeyedRequest};
-use shared::order::{
-    Order, OrderContent, OrderId, OrderKey, OrderStatus, Outcome, Processing, Timestamp, UserId, Version,
-};
+use shared::fixtures::{content, user_id};
+use shared::idempotency::{IdempotencyKey, Operation};
+use shared::order::{Order, OrderId, OrderKey, OrderStatus, Outcome, Processing, Timestamp, Version};
 use shared::page::{Cursor, Limit, List};
-use shared::store::{Expected, Orders, StoreError};
+use shared::store::{Expected, IdempotencyRecords, Orders, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 const TABLE: &str = "orders";
 const IDEMPOTENCY_TABLE: &str = "idempotency";
 
-/// A table of its own for each test, behind the SDK that the functions use.
+/// Tables of the test's own, behind the SDK that the functions use.
 struct Table {
     orders: Orders,
+    records: IdempotencyRecords,
     client: Client,
 }
 
@@ -44,7 +43,8 @@ impl Table {
         let client = Client::new(&sdk);
         create_table(&client, TABLE, &["user_id", "id"]).await;
         create_table(&client, IDEMPOTENCY_TABLE, &["id"]).await;
-        Self { orders: Orders::new(&sdk, &tables()), client }
+        let (orders, records) = (Orders::new(&sdk, TABLE), IdempotencyRecords::new(&sdk, IDEMPOTENCY_TABLE));
+        Self { orders, records, client }
     }
 
     async fn saved(&self, user: &str) -> Order {
@@ -53,7 +53,15 @@ impl Table {
         order
     }
 
-    /// What no request can do in this part of the system: an order that has moved on.
+    async fn save(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
+        self.orders.save(&self.records, order, now).await
+    }
+
+    async fn complete(&self, key: &OrderKey, outcome: &Outcome, now: Timestamp) -> Result<Option<Order>, StoreError> {
+        self.orders.complete(&self.records, key, outcome, now).await
+    }
+
+    /// Makes an order final, as no request can.
     async fn finish(&self, order: &Order) {
         let done = Order { order_status: OrderStatus::Success, ..order.clone() };
         let item = serde_dynamo::to_item(done).unwrap();
@@ -73,10 +81,6 @@ async fn create_table(client: &Client, name: &str, key: &[&str]) {
     create.send().await.unwrap();
 }
 
-fn tables() -> Tables {
-    Tables { orders: TABLE.into(), idempotency: IDEMPOTENCY_TABLE.into() }
-}
-
 fn sdk_config(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -85,17 +89,6 @@ fn sdk_config(endpoint: &str) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")))
         .http_client(shared::aws::http_client())
         .build()
-}
-
-fn user_id(name: &str) -> UserId {
-    UserId::try_from(name.to_owned()).unwrap()
-}
-
-fn content(quantity: u64) -> OrderContent {
-    OrderContent {
-        restaurant_id: "Restaurant 3".to_owned().try_into().unwrap(),
-        quantity: quantity.try_into().unwrap(),
-    }
 }
 
 fn limit(number: u16) -> Limit {
@@ -123,7 +116,29 @@ async fn an_order_is_read_as_it_was_saved() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn an_item_that_is_not_an_order_is_skipped_in_lists_and_is_an_error_when_read() {
+    let table = Table::new().await;
+    let mut orders = Vec::new();
+    for _ in 0..5 {
+        orders.push(table.saved("Ann").await);
+    }
+    let (damaged, mut expected) = (orders.remove(2), orders);
+    expected.reverse();
+    let key: HashMap<String, AttributeValue> = serde_dynamo::to_item(damaged.key()).unwrap();
+    let put = table.client.put_item().table_name(TABLE).set_item(Some(key));
+    put.item("quantity", AttributeValue::S("many".into())).send().await.unwrap();
+
+    let of_ann = List::Of(user_id("Ann"));
+    for per_page in [1, 2, 3, 4, 100] {
+        assert_eq!(all_pages(&table.orders, &of_ann, per_page).await.concat(), expected, "{per_page} a page");
+        assert_eq!(all_pages(&table.orders, &List::All, per_page).await.concat().len(), 4, "{per_page} a page");
+    }
+    let read = table.orders.get(&damaged.key()).await;
+    assert!(matches!(read, Err(StoreError::Failed(_))), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_missing_order_is_not_found() {
     let table = Table::new().await;
     table.saved("Ann").await;
     let missing = OrderKey { user_id: user_id("Ann"), id: OrderId::new(Timestamp::now()) };
@@ -152,10 +167,10 @@ async fn a_change_replaces_the_content_and_raises_the_version() {
     let order = table.saved("Ann").await;
     let now = Timestamp::now();
     let changed = table.orders.replace(&order.key(), &content(7), &Expected::Any, now).await.unwrap();
-    let wished =
+    let expected =
         Order { quantity: 7.try_into().unwrap(), updated_at: now, version: order.version.next(), ..order.clone() };
-    assert_eq!(changed, wished);
-    assert_eq!(table.orders.get(&order.key()).await.unwrap(), wished);
+    assert_eq!(changed, expected);
+    assert_eq!(table.orders.get(&order.key()).await.unwrap(), expected);
 }
 
 #[tokio::test]
@@ -304,22 +319,22 @@ async fn an_engine_that_is_away_is_unavailable_and_a_missing_table_is_a_mistake(
 
     // Nobody listens on the port of a listener that is gone.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let away = Orders::new(&sdk_config(&format!("http://{port}")), &tables());
+    let away = Orders::new(&sdk_config(&format!("http://{port}")), TABLE);
     assert!(matches!(away.get(&key).await, Err(StoreError::Unavailable(_))));
 
     table.client.delete_table().table_name(TABLE).send().await.unwrap();
     assert!(matches!(table.orders.get(&key).await, Err(StoreError::Failed(_))));
 }
 
-fn keyed(key: &str, body: &str) -> KeyedRequest {
-    KeyedRequest::new("caller", &IdempotencyKey::try_from(key.as_bytes()).unwrap(), "PUT /orders", body.as_bytes())
+fn request(key: &str, body: &str) -> Operation {
+    Operation::request("caller", &IdempotencyKey::try_from(key.as_bytes()).unwrap(), "PUT /orders", body.as_bytes())
 }
 
 impl Table {
     /// Creates an order for that request; its answer is the order's id.
-    async fn create_once(&self, request: &KeyedRequest, now: Timestamp) -> Result<String, StoreError> {
+    async fn create_once(&self, operation: &Operation, now: Timestamp) -> Result<String, StoreError> {
         let order = Order::new(user_id("Ann"), content(1), Processing::None, now);
-        self.orders.create_once(&order, request, order.id.to_string(), now).await
+        self.orders.create_once(&self.records, &order, operation, order.id.to_string(), now).await
     }
 
     async fn ids(&self) -> Vec<String> {
@@ -331,7 +346,7 @@ impl Table {
 #[tokio::test]
 async fn a_repeated_creation_gives_the_first_answer_whatever_became_of_the_order() {
     let table = Table::new().await;
-    let request = keyed("k", "body");
+    let request = request("k", "body");
     let first = table.create_once(&request, Timestamp::now()).await.unwrap();
     assert_eq!(table.create_once(&request, Timestamp::now()).await.unwrap(), first);
 
@@ -351,7 +366,7 @@ async fn fifty_creations_with_one_key_at_once_make_one_order() {
     let mut callers = JoinSet::new();
     for _ in 0..50 {
         let table = table.clone();
-        callers.spawn(async move { table.create_once(&keyed("k", "body"), Timestamp::now()).await.unwrap() });
+        callers.spawn(async move { table.create_once(&request("k", "body"), Timestamp::now()).await.unwrap() });
     }
     let answers: HashSet<String> = callers.join_all().await.into_iter().collect();
     assert_eq!(answers.into_iter().collect::<Vec<_>>(), table.ids().await);
@@ -360,8 +375,8 @@ async fn fifty_creations_with_one_key_at_once_make_one_order() {
 #[tokio::test]
 async fn a_key_with_another_request_is_refused_and_makes_nothing() {
     let table = Table::new().await;
-    let first = table.create_once(&keyed("k", "body"), Timestamp::now()).await.unwrap();
-    let other = table.create_once(&keyed("k", "tampered"), Timestamp::now()).await;
+    let first = table.create_once(&request("k", "body"), Timestamp::now()).await.unwrap();
+    let other = table.create_once(&request("k", "tampered"), Timestamp::now()).await;
     assert!(matches!(other, Err(StoreError::KeyReused)), "{other:?}");
     assert_eq!(table.ids().await, [first]);
 }
@@ -370,10 +385,10 @@ async fn a_key_with_another_request_is_refused_and_makes_nothing() {
 async fn an_expired_key_is_a_new_one_though_its_record_is_still_there() {
     let table = Table::new().await;
     let at = |text: &str| serde_json::from_value::<Timestamp>(text.into()).unwrap();
-    let first = table.create_once(&keyed("k", "body"), at("2026-01-01T00:00:00Z")).await.unwrap();
-    let in_time = table.create_once(&keyed("k", "body"), at("2026-01-01T23:59:59Z")).await.unwrap();
+    let first = table.create_once(&request("k", "body"), at("2026-01-01T00:00:00Z")).await.unwrap();
+    let in_time = table.create_once(&request("k", "body"), at("2026-01-01T23:59:59Z")).await.unwrap();
     assert_eq!(in_time, first);
-    let late = table.create_once(&keyed("k", "other body"), at("2026-01-02T00:00:00Z")).await.unwrap();
+    let late = table.create_once(&request("k", "other body"), at("2026-01-02T00:00:00Z")).await.unwrap();
     assert_ne!(late, first);
     assert_eq!(table.ids().await.len(), 2);
 }
@@ -382,25 +397,25 @@ async fn an_expired_key_is_a_new_one_though_its_record_is_still_there() {
 async fn a_creation_that_is_cut_off_anywhere_is_done_once_when_it_is_repeated() {
     let table = std::sync::Arc::new(Table::new().await);
     let started = std::time::Instant::now();
-    let mut answers = vec![table.create_once(&keyed("whole", "body"), Timestamp::now()).await.unwrap()];
+    let mut answers = vec![table.create_once(&request("whole", "body"), Timestamp::now()).await.unwrap()];
     let whole = started.elapsed();
     let mut uncut = 0;
     for n in 0..200 {
         let cut_off = {
             let table = table.clone();
-            tokio::spawn(async move { table.create_once(&keyed(&n.to_string(), "body"), Timestamp::now()).await })
+            tokio::spawn(async move { table.create_once(&request(&n.to_string(), "body"), Timestamp::now()).await })
         };
         // From before the request leaves until after its answer has come.
         tokio::time::sleep(whole * n / 50).await;
         cut_off.abort();
         let before = cut_off.await.ok().map(Result::unwrap);
         uncut += usize::from(before.is_some());
-        let after = table.create_once(&keyed(&n.to_string(), "body"), Timestamp::now()).await.unwrap();
+        let after = table.create_once(&request(&n.to_string(), "body"), Timestamp::now()).await.unwrap();
         assert!(before.is_none_or(|before| before == after));
         answers.push(after);
     }
     assert!((1..200).contains(&uncut), "{uncut} of 200 were not cut off");
-    // Newest first, and never two for one key: whatever was cut off left both of its writes or none.
+    // One order for each key: every creation that was cut off left both of its writes or none.
     let mut ids = table.ids().await;
     ids.sort();
     answers.sort();
@@ -408,7 +423,7 @@ async fn a_creation_that_is_cut_off_anywhere_is_done_once_when_it_is_repeated() 
 }
 
 #[tokio::test]
-async fn a_transaction_that_runs_into_another_is_tried_again() {
+async fn a_transaction_that_conflicts_with_another_is_repeated() {
     let cancelled = |code: &str| {
         let body = format!(
             r#"{{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -418,42 +433,50 @@ async fn a_transaction_that_runs_into_another_is_tried_again() {
     };
     let now = Timestamp::now();
     let order = Order::new(user_id("Ann"), content(1), Processing::None, now);
-    let create = async |orders: Orders| orders.create_once(&order, &keyed("k", "body"), 1, now).await;
+    let create = async |answers| {
+        let sdk = answered(answers);
+        let (orders, records) = (Orders::new(&sdk, TABLE), IdempotencyRecords::new(&sdk, IDEMPOTENCY_TABLE));
+        orders.create_once(&records, &order, &request("k", "body"), 1, now).await
+    };
 
     let conflict = || cancelled("TransactionConflict");
-    let made = create(orders_that_get(vec![conflict(), conflict(), conflict(), conflict(), (200, "{}".into())])).await;
+    let made = create(vec![conflict(), conflict(), conflict(), conflict(), (200, "{}".into())]).await;
     assert_eq!(made.unwrap(), 1);
     for code in ["TransactionConflict", "ThrottlingError"] {
-        let made = create(orders_that_get(vec![cancelled(code); 10])).await;
+        let made = create(vec![cancelled(code); 10]).await;
         assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
     }
-    let made = create(orders_that_get(vec![cancelled("ValidationError")])).await;
+    let made = create(vec![cancelled("ValidationError")]).await;
     assert!(matches!(made, Err(StoreError::Failed(_))), "{made:?}");
 }
 
-/// Orders in a DynamoDB that answers so, one answer after the other.
-fn orders_that_get(answers: Vec<(u16, String)>) -> Orders {
+/// Configuration of a DynamoDB client that gets these answers, one after the other, and never waits before a repeat.
+fn answered(answers: Vec<(u16, String)>) -> SdkConfig {
     let events = answers.into_iter().map(|(status, body)| {
         let response = lambda_http::http::Response::builder().status(status).body(SdkBody::from(body)).unwrap();
         ReplayEvent::new(lambda_http::http::Request::new(SdkBody::empty()), response)
     });
     let sdk = sdk_config("http://localhost").into_builder().http_client(StaticReplayClient::new(events.collect()));
-    Orders::new(&sdk.sleep_impl(NoSleep).build(), &tables())
+    sdk.sleep_impl(NoSleep).build()
+}
+
+fn orders_answered(answers: Vec<(u16, String)>) -> Orders {
+    Orders::new(&answered(answers), TABLE)
 }
 
 #[tokio::test]
-async fn a_write_that_meets_a_transaction_is_tried_again() {
+async fn a_write_that_conflicts_with_a_transaction_is_repeated() {
     let conflict = || (400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#.to_owned());
     let key = OrderKey { user_id: user_id("Ann"), id: OrderId::new(Timestamp::now()) };
-    orders_that_get(vec![conflict(), (200, "{}".into())]).delete(&key, &Expected::Any).await.unwrap();
-    let deleted = orders_that_get(vec![conflict(); 3]).delete(&key, &Expected::Any).await;
+    orders_answered(vec![conflict(), (200, "{}".into())]).delete(&key, &Expected::Any).await.unwrap();
+    let deleted = orders_answered(vec![conflict(); 3]).delete(&key, &Expected::Any).await;
     assert!(matches!(deleted, Err(StoreError::Unavailable(_))), "{deleted:?}");
     let now = Timestamp::now();
-    let replaced = orders_that_get(vec![conflict(); 3]).replace(&key, &content(2), &Expected::Any, now).await;
+    let replaced = orders_answered(vec![conflict(); 3]).replace(&key, &content(2), &Expected::Any, now).await;
     assert!(matches!(replaced, Err(StoreError::Unavailable(_))), "{replaced:?}");
 }
 
-/// Waits for nothing.
+/// Does not wait.
 #[derive(Debug)]
 struct NoSleep;
 
@@ -464,24 +487,24 @@ impl AsyncSleep for NoSleep {
 }
 
 #[tokio::test]
-async fn what_is_remembered_of_a_key_is_the_first_answer_until_it_expires() {
+async fn a_record_keeps_the_first_answer_of_its_request() {
     let table = Table::new().await;
     let now = Timestamp::now();
-    let first = table.orders.remember(&keyed("k", "{}"), "first".to_owned(), now).await.unwrap();
-    let second = table.orders.remember(&keyed("k", "{}"), "second".to_owned(), now).await.unwrap();
+    let first = table.records.save(&request("k", "{}"), "first".to_owned(), now).await.unwrap();
+    let second = table.records.save(&request("k", "{}"), "second".to_owned(), now).await.unwrap();
     assert_eq!((first.as_str(), second.as_str()), ("first", "first"));
-    let tampered = table.orders.remember(&keyed("k", "{ }"), "third".to_owned(), now).await;
+    let tampered = table.records.save(&request("k", "{ }"), "third".to_owned(), now).await;
     assert!(matches!(tampered, Err(StoreError::KeyReused)), "{tampered:?}");
-    // Also where that request's answer has another form.
-    let of_another_form = table.orders.remember(&keyed("k", "{ }"), vec![3], now).await;
+    // Even if that request's answer has another form.
+    let of_another_form = table.records.save(&request("k", "{ }"), vec![3], now).await;
     assert!(matches!(of_another_form, Err(StoreError::KeyReused)), "{of_another_form:?}");
 }
 
-/// An order that is on its way through the workflow.
+/// A submitted order that is saved.
 async fn submitted(table: &Table) -> Order {
     let now = Timestamp::now();
     let order = Order::new(user_id("Ann"), content(1), Processing::Workflow, now);
-    table.orders.save(&order, now).await.unwrap();
+    table.save(&order, now).await.unwrap();
     order
 }
 
@@ -490,17 +513,17 @@ fn failure() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_submitted_order_is_saved_once_whatever_became_of_it() {
+async fn a_submitted_order_is_saved_once_even_if_it_was_changed_or_deleted_since() {
     let table = Table::new().await;
     let order = submitted(&table).await;
     assert_eq!(table.orders.get(&order.key()).await.unwrap(), order);
 
     let changed = table.orders.replace(&order.key(), &content(7), &Expected::Any, Timestamp::now()).await.unwrap();
-    table.orders.save(&order, Timestamp::now()).await.unwrap();
+    table.save(&order, Timestamp::now()).await.unwrap();
     assert_eq!(table.orders.get(&order.key()).await.unwrap(), changed, "no change is undone");
 
     table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
-    table.orders.save(&order, Timestamp::now()).await.unwrap();
+    table.save(&order, Timestamp::now()).await.unwrap();
     assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)), "what is deleted stays so");
 }
 
@@ -510,8 +533,8 @@ async fn an_order_in_process_can_neither_be_changed_nor_deleted() {
     let order = submitted(&table).await;
     let now = Timestamp::now();
     let accepted = table.orders.accept(&order.key(), now).await.unwrap().unwrap();
-    let wished = Order { accepted_at: Some(now), updated_at: now, version: order.version.next(), ..order };
-    assert_eq!(accepted, wished);
+    let expected = Order { accepted_at: Some(now), updated_at: now, version: order.version.next(), ..order };
+    assert_eq!(accepted, expected);
     for expected in [Expected::Any, Expected::OneOf(vec![]), Expected::OneOf(vec![accepted.version])] {
         let replaced = table.orders.replace(&accepted.key(), &content(7), &expected, Timestamp::now()).await;
         assert!(matches!(replaced, Err(StoreError::InProcess)), "{replaced:?}");
@@ -524,14 +547,14 @@ async fn an_order_in_process_can_neither_be_changed_nor_deleted() {
     assert_eq!(table.orders.accept(&accepted.key(), Timestamp::now()).await.unwrap(), Some(accepted.clone()));
 
     // Once it is final it can be deleted, and not changed.
-    table.orders.complete(&accepted.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    table.complete(&accepted.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
     let replaced = table.orders.replace(&accepted.key(), &content(7), &Expected::Any, Timestamp::now()).await;
     assert!(matches!(replaced, Err(StoreError::NotPending)), "{replaced:?}");
     table.orders.delete(&accepted.key(), &Expected::Any).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_deleted_or_final_is_not_accepted() {
+async fn an_order_that_is_deleted_or_final_is_not_accepted() {
     let table = Table::new().await;
     let deleted = submitted(&table).await;
     table.orders.delete(&deleted.key(), &Expected::Any).await.unwrap();
@@ -539,7 +562,7 @@ async fn what_is_deleted_or_final_is_not_accepted() {
     assert!(matches!(table.orders.get(&deleted.key()).await, Err(StoreError::NotFound)), "nothing is revived");
 
     let done = submitted(&table).await;
-    let done = table.orders.complete(&done.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    let done = table.complete(&done.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
     assert_eq!(table.orders.accept(&done.key(), Timestamp::now()).await.unwrap(), None);
     assert_eq!(table.orders.get(&done.key()).await.unwrap(), done);
 }
@@ -551,8 +574,8 @@ async fn an_order_ends_once() {
     let accepted = table.orders.accept(&order.key(), Timestamp::now()).await.unwrap().unwrap();
     let (paid_at, now) = (Timestamp::now(), Timestamp::now());
     let success = Outcome::Success { paid_at };
-    let ended = table.orders.complete(&order.key(), &success, now).await.unwrap().unwrap();
-    let wished = Order {
+    let ended = table.complete(&order.key(), &success, now).await.unwrap().unwrap();
+    let expected = Order {
         order_status: OrderStatus::Success,
         paid_at: Some(paid_at),
         completed_at: Some(now),
@@ -560,14 +583,14 @@ async fn an_order_ends_once() {
         version: accepted.version.next(),
         ..accepted
     };
-    assert_eq!(ended, wished);
-    // Whoever comes later, and with whatever, hears how it ended.
+    assert_eq!(ended, expected);
+    // A later attempt gets the first end, with either outcome.
     for late in [success, failure()] {
-        assert_eq!(table.orders.complete(&order.key(), &late, Timestamp::now()).await.unwrap(), Some(ended.clone()));
+        assert_eq!(table.complete(&order.key(), &late, Timestamp::now()).await.unwrap(), Some(ended.clone()));
     }
-    // Also when it has been deleted since, and nothing is revived.
+    // Even if it has been deleted since; it stays deleted.
     table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
-    assert_eq!(table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), Some(ended));
+    assert_eq!(table.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), Some(ended));
     assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)));
 }
 
@@ -576,12 +599,12 @@ async fn an_order_that_was_deleted_in_its_grace_period_does_not_end() {
     let table = Table::new().await;
     let order = submitted(&table).await;
     table.orders.delete(&order.key(), &Expected::Any).await.unwrap();
-    assert_eq!(table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), None);
+    assert_eq!(table.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap(), None);
     assert!(matches!(table.orders.get(&order.key()).await, Err(StoreError::NotFound)), "nothing is revived");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_end_an_order_at_once_hear_of_one_ending() {
+async fn two_ends_at_once_get_the_same_order() {
     let table = std::sync::Arc::new(Table::new().await);
     for _ in 0..20 {
         let order = submitted(&table).await;
@@ -592,7 +615,7 @@ async fn two_that_end_an_order_at_once_hear_of_one_ending() {
             let (table, key) = (table.clone(), order.key());
             endings.spawn(async move {
                 loop {
-                    match table.orders.complete(&key, &outcome, Timestamp::now()).await {
+                    match table.complete(&key, &outcome, Timestamp::now()).await {
                         Err(StoreError::Stale) => {}
                         ended => return ended.unwrap().unwrap(),
                     }
@@ -613,8 +636,8 @@ async fn an_order_that_is_changed_while_it_ends_is_not_lost() {
         let (key, change) = (order.key(), content(7));
         let (ended, changed) = tokio::join!(
             async {
-                match table.orders.complete(&key, &failure(), Timestamp::now()).await {
-                    Err(StoreError::Stale) => table.orders.complete(&key, &failure(), Timestamp::now()).await,
+                match table.complete(&key, &failure(), Timestamp::now()).await {
+                    Err(StoreError::Stale) => table.complete(&key, &failure(), Timestamp::now()).await,
                     ended => ended,
                 }
             },
@@ -631,10 +654,10 @@ async fn an_order_that_is_changed_while_it_ends_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_refund_that_failed_is_noted_once_and_revives_nothing() {
+async fn a_failed_refund_is_recorded_once_and_revives_nothing() {
     let table = Table::new().await;
     let order = submitted(&table).await;
-    let ended = table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    let ended = table.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
     let noted = table.orders.note_failed_refund(&ended, Timestamp::now()).await.unwrap();
     let message = "the card is declined; the refund has failed and is to be made by hand";
     assert_eq!(noted.error_message.as_deref(), Some(message));
@@ -653,7 +676,7 @@ async fn a_refund_that_failed_is_noted_once_and_revives_nothing() {
 async fn a_failure_says_why() {
     let table = Table::new().await;
     let order = submitted(&table).await;
-    let ended = table.orders.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
+    let ended = table.complete(&order.key(), &failure(), Timestamp::now()).await.unwrap().unwrap();
     assert_eq!(ended.order_status, OrderStatus::Failure);
     assert_eq!((ended.error_message.as_deref(), ended.paid_at), (Some("the card is declined"), None));
 }

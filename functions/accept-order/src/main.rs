@@ -1,18 +1,16 @@
-//! The step after the grace period: accepts an order, which nobody changes or deletes from then on until it is final.
+//! Step after the grace period: accepts an order. Until it is final, it can't be changed or deleted.
 
 use lambda_runtime::Error;
-use shared::config::Config;
 use shared::order::Timestamp;
 use shared::store::Orders;
-use shared::workflow::{self, Submission};
-use shared::{aws, telemetry};
+use shared::workflow::Submission;
+use shared::{aws, lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_environment()?;
-    telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, &config.tables);
-    workflow::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
+    telemetry::init()?;
+    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    lambda::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
         Ok(orders.accept(&task.order.key(), Timestamp::now()).await?)
     })
     .await

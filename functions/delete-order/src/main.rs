@@ -2,17 +2,15 @@
 
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
-use shared::config::Config;
 use shared::http::{self, Problem, Response, request, response};
 use shared::store::Orders;
 use shared::{aws, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_environment()?;
-    telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, &config.tables);
-    http::serve(env!("CARGO_PKG_NAME"), &config, |caller, request| delete_order(orders, caller, request)).await
+    telemetry::init()?;
+    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| delete_order(orders, caller, request)).await
 }
 
 async fn delete_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {

@@ -1,22 +1,24 @@
-//! Ends the order of an execution that has ended otherwise than it should, and gives back what was paid for it.
+//! Poller of the recovery queue: ends the order of each failed execution, and refunds its payment.
 
+use aws_lambda_events::sqs::SqsMessage;
 use lambda_runtime::Error;
-use shared::config::{self, Config, ProviderConfig};
-use shared::providers::Provider;
-use shared::store::Orders;
-use shared::workflow::{self, StatusChange, Topic};
-use shared::{aws, telemetry};
+use shared::aws::{self, Topic};
+use shared::providers::PaymentProvider;
+use shared::recovery::{StatusChange, recover};
+use shared::store::{IdempotencyRecords, Orders};
+use shared::{lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_environment()?;
-    telemetry::init(config.log_level);
+    telemetry::init()?;
     let sdk = aws::sdk_config().await;
-    let orders = &Orders::new(&sdk, &config.tables);
-    let payment = &Provider::new(&ProviderConfig::from_environment("PAYMENT")?)?;
-    let topic = &Topic::new(&sdk, config::required("TOPIC_ARN", "the ARN of a topic")?);
-    workflow::serve_queue(env!("CARGO_PKG_NAME"), |message| async move {
-        workflow::recover(orders, payment, topic, &StatusChange::parse(&message)?).await
+    let orders = &Orders::from_environment(&sdk)?;
+    let records = &IdempotencyRecords::from_environment(&sdk)?;
+    let payment = &PaymentProvider::from_environment()?;
+    let topic = &Topic::from_environment(&sdk)?;
+    lambda::serve_queue(env!("CARGO_PKG_NAME"), |message: SqsMessage| async move {
+        let change = StatusChange::parse(message.body.as_deref().unwrap_or_default())?;
+        recover(orders, records, payment, topic, &change).await
     })
     .await
 }

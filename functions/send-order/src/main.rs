@@ -1,17 +1,16 @@
-//! Sends an order to its restaurant.
+//! Step that sends an order to its restaurant.
 
 use lambda_runtime::Error;
-use shared::config::{Config, ProviderConfig};
-use shared::providers::Provider;
-use shared::telemetry;
-use shared::workflow::{self, Submission};
+use shared::providers::Restaurant;
+use shared::workflow::Submission;
+use shared::{lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init(Config::from_environment()?.log_level);
-    let provider = &Provider::new(&ProviderConfig::from_environment("RESTAURANT")?)?;
-    workflow::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
-        Ok(provider.deliver(&task.order, task.trace.as_deref()).await?)
+    telemetry::init()?;
+    let restaurant = &Restaurant::from_environment()?;
+    lambda::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
+        Ok(restaurant.deliver(&task.order, task.trace.as_deref()).await?)
     })
     .await
 }

@@ -1,15 +1,21 @@
-//! The poller: starts an execution of the state machine for each order in the queue.
+//! Poller of the orders queue: starts an execution of the state machine for each submitted order.
 
+use aws_lambda_events::sqs::SqsMessage;
 use lambda_runtime::Error;
-use shared::config::{self, Config};
-use shared::workflow::{self, StateMachine};
-use shared::{aws, telemetry};
+use shared::aws::{self, StateMachine};
+use shared::workflow::Submission;
+use shared::{lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_environment()?;
-    telemetry::init(config.log_level);
-    let sdk = aws::sdk_config().await;
-    let state_machine = &StateMachine::new(&sdk, config::required("STATE_MACHINE_ARN", "the ARN of a state machine")?);
-    workflow::serve_queue(env!("CARGO_PKG_NAME"), |message| async move { state_machine.start(&message).await }).await
+    telemetry::init()?;
+    let state_machine = &StateMachine::from_environment(&aws::sdk_config().await)?;
+    lambda::serve_queue(env!("CARGO_PKG_NAME"), |message| start_order(state_machine, message)).await
+}
+
+async fn start_order(state_machine: &StateMachine, mut message: SqsMessage) -> Result<(), Error> {
+    let input = message.body.unwrap_or_default();
+    let id = Submission::parse(&input)?.order.id;
+    state_machine.start(id, &input, message.attributes.remove("AWSTraceHeader")).await?;
+    Ok(())
 }

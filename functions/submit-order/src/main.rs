@@ -1,36 +1,51 @@
-//! `POST /orders`: takes an order that is accepted, paid and sent by itself.
+//! `POST /orders`: submits an order, which is then accepted, paid and sent to the restaurant automatically.
 
 use lambda_http::{Error, Request};
+use serde::{Deserialize, Serialize};
+use shared::aws::{self, Queue};
 use shared::caller::Caller;
-use shared::config::{self, Config};
 use shared::http::request::{self, NewOrder};
+use shared::http::response::SavedAnswer;
 use shared::http::{self, Problem, Response, response};
 use shared::order::{Order, Processing, Timestamp};
-use shared::store::Orders;
-use shared::workflow::{Queue, Submission, Submitted};
-use shared::{aws, telemetry};
+use shared::store::IdempotencyRecords;
+use shared::telemetry;
+use shared::workflow::Submission;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_environment()?;
-    telemetry::init(config.log_level);
+    telemetry::init()?;
     let sdk = aws::sdk_config().await;
-    let orders = &Orders::new(&sdk, &config.tables);
-    let queue = &Queue::new(&sdk, config::required("ORDERS_QUEUE_URL", "the URL of a queue")?);
-    http::serve(env!("CARGO_PKG_NAME"), &config, |caller, request| submit_order(orders, queue, caller, request)).await
+    let records = &IdempotencyRecords::from_environment(&sdk)?;
+    let queue = &Queue::from_environment(&sdk)?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| submit_order(records, queue, caller, request)).await
 }
 
-async fn submit_order(orders: &Orders, queue: &Queue, caller: Caller, request: Request) -> Result<Response, Problem> {
-    let NewOrder { user_id, content, keyed } = NewOrder::parse(&request, &caller)?;
+/// Message and answer of a submission, as its idempotency record keeps them.
+#[derive(Serialize, Deserialize)]
+struct SavedSubmission {
+    /// The submission as it is queued. Identical on every repeat.
+    message: String,
+    answer: SavedAnswer,
+}
+
+async fn submit_order(
+    records: &IdempotencyRecords,
+    queue: &Queue,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let NewOrder { user_id, content, operation } = NewOrder::parse(&request, &caller)?;
     let now = Timestamp::now();
     let order = Order::new(user_id, content, Processing::Workflow, now);
+    let answer = SavedAnswer::new(&order, &response::submitted(&order)?);
     let submission = Submission { order, trace: request::trace(&request) };
-    let submitted = Submitted::new(&submission, &response::submitted(&submission.order)?)?;
-    // What was remembered of the key before is sent again, byte for byte: the first time may have ended before it was.
-    let submitted = match keyed {
-        None => submitted,
-        Some(keyed) => orders.remember(&keyed, submitted, now).await?,
-    };
-    queue.send(&submitted.message, submission.trace.as_deref()).await?;
-    submitted.answer.try_into()
+    let message = serde_json::to_string(&submission).map_err(|error| Problem::Internal(error.into()))?;
+    let mut saved = SavedSubmission { message, answer };
+    if let Some(operation) = operation {
+        // An earlier request may have ended after this, before it sent the message. So a repeat sends it again.
+        saved = records.save(&operation, saved, now).await?;
+    }
+    queue.send(&saved.message, submission.trace.as_deref()).await?;
+    saved.answer.try_into()
 }

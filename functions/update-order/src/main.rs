@@ -1,8 +1,7 @@
-//! `PUT /orders/{userId}/order/{id}`: replaces what is in an order.
+//! `PUT /orders/{userId}/order/{id}`: replaces the content of an order.
 
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
-use shared::config::Config;
 use shared::http::{self, Problem, Response, request, request::UpdateOrder, response};
 use shared::order::Timestamp;
 use shared::store::Orders;
@@ -10,10 +9,9 @@ use shared::{aws, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_environment()?;
-    telemetry::init(config.log_level);
-    let orders = &Orders::new(&aws::sdk_config().await, &config.tables);
-    http::serve(env!("CARGO_PKG_NAME"), &config, |caller, request| update_order(orders, caller, request)).await
+    telemetry::init()?;
+    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| update_order(orders, caller, request)).await
 }
 
 async fn update_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {

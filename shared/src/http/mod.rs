@@ -1,46 +1,52 @@
-//! The edge of the functions that answer HTTP requests: [`request`] parses what comes in, [`response`] and
-//! [`problem`] make what goes out, and [`serve`] is the loop between them.
+//! HTTP requests: [`request`] parses them, [`response`] and [`problem`] answer them, and [`serve`] is the loop between.
 
+mod catalogue;
 mod problem;
 pub mod request;
 pub mod response;
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::error::Error;
 
-use futures_util::FutureExt;
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt, service_fn};
-use tracing::Instrument;
 
+pub use catalogue::ProblemKind;
 pub use problem::{FieldError, Problem, ProblemDetails};
 pub use response::Response;
 
 use crate::caller::Caller;
-use crate::config::Config;
-use crate::telemetry;
+use crate::environment::{self, EnvironmentError};
+use crate::lambda::{Logged, Work};
 
-/// Answers requests with `handler` until Lambda ends the function. `handler` is asked only on behalf of somebody: a
-/// request without a verified identity is 401.
+/// Answers requests with `handler` until Lambda ends the function. `function` is its name in the log.
 ///
-/// What `handler` returns as an error, or panics with, becomes a problem response here; every request is logged as
-/// one line here. `function` is its name in that line.
-pub async fn serve<H, F>(function: &'static str, config: &Config, handler: H) -> Result<(), lambda_http::Error>
+/// | variable | value |
+/// |---|---|
+/// | `WEB_ORIGIN` | origin of the web UI, the only one that browsers let use the API |
+///
+/// The handler is called only for a verified caller; any other request is 401. Its errors and panics become problem
+/// responses here.
+pub async fn serve<H, F>(function: &'static str, handler: H) -> Result<(), lambda_http::Error>
 where
     H: Fn(Caller, Request) -> F + Sync,
     F: Future<Output = Result<Response, Problem>> + Send,
 {
+    let web_origin = &web_origin(&environment::required("WEB_ORIGIN", "an origin")?)?;
     #[cfg(feature = "unauthenticated")]
-    tracing::warn!(function, "built with the feature unauthenticated: a request without a token is treated as an administrator's");
+    tracing::warn!(function, "built with the feature unauthenticated: a request without a token is an administrator's");
     let handler = &handler;
     lambda_http::run(service_fn(move |request: Request| async move {
         let mut response = answer(function, handler, request).await;
-        response::allow_origin(&mut response, &config.web_origin);
+        response::allow_origin(&mut response, web_origin);
         Ok::<_, Infallible>(response)
     }))
     .await
+}
+
+fn web_origin(text: &str) -> Result<HeaderValue, EnvironmentError> {
+    text.parse().map_err(|_| EnvironmentError::new("WEB_ORIGIN", "must be set: an origin"))
 }
 
 async fn answer<H, F>(function: &'static str, handler: &H, request: Request) -> Response
@@ -48,32 +54,33 @@ where
     H: Fn(Caller, Request) -> F,
     F: Future<Output = Result<Response, Problem>>,
 {
-    let started = Instant::now();
-    let span = telemetry::span(function);
     let (request_id, route) = origin(&request);
-    let work = async {
+    let work = Work { function, request_id: Some(request_id.clone()), route: Some(route), ..Work::default() };
+    let answered = work.run(async {
         let caller = request::caller(&request)?;
         handler(caller, request).await
-    };
-    let (response, error) = match AssertUnwindSafe(work.instrument(span.clone())).catch_unwind().await {
-        Ok(Ok(response)) => (response, None),
-        Ok(Err(problem)) => (problem.to_response(&request_id), problem.cause().map(|cause| telemetry::describe(cause))),
-        // The panic's own message is logged already, by the panic hook.
-        Err(_panic) => (Problem::Internal("panicked".into()).to_response(&request_id), Some("panicked".to_owned())),
-    };
-
-    let _entered = span.enter();
-    let status = response.status().as_u16();
-    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-    if response.status() >= StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id, function, route, status, duration_ms, error, "request");
-    } else {
-        tracing::info!(request_id, function, route, status, duration_ms, "request");
-    }
-    response
+    });
+    answered.await.unwrap_or_else(|problem| problem.to_response(&request_id))
 }
 
-/// The request's id and route as API Gateway has them.
+impl Logged for Result<Response, Problem> {
+    fn panicked() -> Self {
+        Err(Problem::Internal("panicked".into()))
+    }
+
+    fn failure(&self) -> Option<&(dyn Error + 'static)> {
+        self.as_ref().err().and_then(Problem::cause)
+    }
+
+    fn status(&self) -> Option<StatusCode> {
+        Some(match self {
+            Ok(response) => response.status(),
+            Err(problem) => problem.status(),
+        })
+    }
+}
+
+/// Id and route of the request, from API Gateway.
 fn origin(request: &Request) -> (String, String) {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => (
@@ -112,8 +119,14 @@ mod tests {
         (response.status(), serde_json::from_slice(response.body()).unwrap())
     }
 
+    #[test]
+    fn a_web_origin_is_a_header_value() {
+        assert_eq!(web_origin("https://orders.example.com").unwrap(), "https://orders.example.com");
+        assert_eq!(web_origin("a\nb").unwrap_err().to_string(), "WEB_ORIGIN must be set: an origin");
+    }
+
     #[tokio::test]
-    async fn nothing_is_answered_where_no_verified_identity_is_present() {
+    async fn a_request_without_a_verified_identity_is_refused() {
         let ok = |_, _| std::future::ready(Ok(response::no_content()));
         assert_eq!(answer("test", &ok, request(Some(machine()))).await.status(), StatusCode::NO_CONTENT);
         let id_token = json!({"token_use": "id", "sub": "ann", "cognito:username": "ann", "aud": "web"});
@@ -126,14 +139,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_answered_500_and_says_nothing_of_the_inside() {
+    async fn a_panic_is_500_and_reveals_nothing() {
         let (status, body) = answered(|| panic!("the secret")).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!body.to_string().contains("secret"), "{body}");
     }
 
     #[tokio::test]
-    async fn an_internal_error_is_answered_500_and_says_nothing_of_the_inside() {
+    async fn an_internal_error_is_500_and_reveals_nothing() {
         let (status, body) = answered(|| Err(Problem::Internal("the secret".into()))).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!body.to_string().contains("secret"), "{body}");

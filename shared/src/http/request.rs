@@ -1,5 +1,8 @@
-//! Requests, parsed into what the domain knows. All that is wrong with one is found before it is refused, and what is
-//! parsed is the caller's to do.
+//! Requests, parsed into the domain's types. A bad request is refused with every bad field at once, and a parsed request
+//! is one that its caller is allowed to make.
+//!
+//! The fields of a body are taken out of a JSON object one by one, rather than by one `Deserialize` of the body: serde
+//! stops at the first mistake.
 
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::{CONTENT_TYPE, IF_MATCH};
@@ -10,22 +13,22 @@ use serde_json::{Map, Value};
 
 use super::{FieldError, Problem};
 use crate::caller::{Caller, Denied, Subject};
-use crate::idempotency::{IdempotencyKey, KeyedRequest};
+use crate::idempotency::{IdempotencyKey, Operation};
 use crate::order::{Order, OrderContent, OrderId, OrderKey, UserId, Version};
 use crate::page::{Cursor, Limit, List};
 use crate::store::Expected;
 use crate::telemetry;
 
-/// How large a body may be, in bytes.
+/// Size of a body at most, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Who sent the request, by the claims of the token that API Gateway's authorizer has verified.
+/// The caller of the request, from the claims of the token that API Gateway's authorizer has verified.
 pub fn caller(request: &Request) -> Result<Caller, Problem> {
     let claims = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.authorizer.fields.get("claims"),
         _ => None,
     };
-    // Development servers verify no tokens, and hand on no claims.
+    // Development servers verify no tokens, and send no claims.
     #[cfg(feature = "unauthenticated")]
     let nobody = Caller::of_development;
     #[cfg(not(feature = "unauthenticated"))]
@@ -33,17 +36,17 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
     claims.map_or_else(nobody, Caller::from_claims).ok_or(Problem::Unauthenticated)
 }
 
-/// X-Ray's header of the request, as Lambda has it.
+/// X-Ray's header of the request, from Lambda.
 #[must_use]
 pub fn trace(request: &Request) -> Option<String> {
     request.lambda_context_ref().and_then(|context| context.xray_trace_id.clone())
 }
 
-/// The order that the path names, by `{userId}` and `{id}`. What can't name an order is 404, like an order that
-/// isn't there, or isn't the caller's.
+/// The order that the path names by `{userId}` and `{id}`. A path that can't name an order is 404, like an order that
+/// does not exist or is another user's.
 ///
-/// API Gateway has percent-decoded the segments, once, and has encoded a `%` that was in them again ("Amazon API
-/// Gateway important notes for REST APIs"). So nothing is decoded here, and a `%` is in no user's id.
+/// API Gateway has percent-decoded the segments once, and has encoded a `%` in them again ("Amazon API Gateway important
+/// notes for REST APIs"). So nothing is decoded here, and no user's id contains a `%`.
 pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem> {
     let path = request.path_parameters_ref();
     let segment = |name| path.and_then(|path| path.first(name)).map(str::to_owned).ok_or(Problem::NotFound);
@@ -53,12 +56,12 @@ pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem
         user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
         id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
     };
-    telemetry::about(key.id);
+    telemetry::set_order_id(key.id);
     check(caller, Subject::Order(&key))?;
     Ok(key)
 }
 
-/// Whether that is the caller's to do.
+/// Refuses the request if its caller may not make it.
 fn check(caller: &Caller, subject: Subject<'_>) -> Result<(), Problem> {
     caller.may(subject).map_err(|denied| match denied {
         Denied::Forbidden => Problem::Forbidden,
@@ -66,7 +69,7 @@ fn check(caller: &Caller, subject: Subject<'_>) -> Result<(), Problem> {
     })
 }
 
-/// `cargo lambda watch` does not decode what API Gateway does.
+/// `cargo lambda watch` does not decode the segments, as API Gateway does.
 #[cfg(feature = "unauthenticated")]
 fn decode_v2_segment(request: &Request, segment: String) -> Result<String, Problem> {
     match request.request_context_ref() {
@@ -78,10 +81,10 @@ fn decode_v2_segment(request: &Request, segment: String) -> Result<String, Probl
     }
 }
 
-/// Which versions `If-Match` names; without that header, any.
+/// Versions that `If-Match` names; without that header, any.
 ///
-/// Tags are compared strongly (RFC 9110, 13.1.1): a weak one matches nothing. A tag that no order can have matches
-/// nothing either.
+/// Tags are compared strongly (RFC 9110, 13.1.1): a weak tag matches nothing, and neither does a tag that no order can
+/// have.
 pub fn if_match(headers: &HeaderMap) -> Result<Expected, Problem> {
     parse_if_match(headers).map_err(|error| Problem::InvalidRequest(vec![error]))
 }
@@ -119,23 +122,23 @@ fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// The request as its `Idempotency-Key` names it, if it has one.
-fn parse_idempotency_key(request: &Request, caller: &Caller) -> Result<Option<KeyedRequest>, FieldError> {
+/// The operation that the request's `Idempotency-Key` names, if it has one.
+fn parse_idempotency_key(request: &Request, caller: &Caller) -> Result<Option<Operation>, FieldError> {
     let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
     let key = IdempotencyKey::try_from(key.as_bytes())
         .map_err(|error| FieldError::new("Idempotency-Key", error.to_string()))?;
-    let operation = format!("{} {}", request.method(), request.raw_http_path());
-    Ok(Some(KeyedRequest::new(caller.name(), &key, &operation, request.body().as_ref())))
+    let route = format!("{} {}", request.method(), request.raw_http_path());
+    Ok(Some(Operation::request(caller.name(), &key, &route, request.body().as_ref())))
 }
 
-/// What `GET /orders` is asked for.
+/// Request to list orders.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ListOrders {
-    /// Which orders.
+    /// Orders to list.
     pub list: List,
-    /// How many on a page, where that was said.
+    /// Size of the page, if the request sets it.
     pub limit: Option<Limit>,
-    /// From where on.
+    /// Place where the page starts; none for the start of the list.
     pub cursor: Option<Cursor>,
 }
 
@@ -146,7 +149,7 @@ impl ListOrders {
         let user_id = query.parameter("user_id", |text| UserId::try_from(text.to_owned()));
         let limit = query.parameter("limit", str::parse);
         let list = user_id.map_or_else(|| caller.default_list(), List::Of);
-        // Which list a cursor must be of is not known when the user is not.
+        // Without a valid user the list is not known, and so the cursor can't be checked.
         let user_is_known = !query.errors.iter().any(|error| error.field == "user_id");
         let cursor = user_is_known.then(|| query.parameter("cursor", |text| Cursor::decode(text, &list))).flatten();
         if !query.errors.is_empty() {
@@ -176,51 +179,51 @@ impl Query<'_> {
     }
 }
 
-/// A new order that is asked for.
+/// Request to create an order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NewOrder {
-    /// Whose it is to be.
+    /// Owner of the order.
     pub user_id: UserId,
-    /// What is to be in it.
+    /// Content of the order.
     pub content: OrderContent,
-    /// The request, if it has an idempotency key.
-    pub keyed: Option<KeyedRequest>,
+    /// Operation to carry out once, if the request has an idempotency key.
+    pub operation: Option<Operation>,
 }
 
 impl NewOrder {
-    /// Parses a request that can only make an order. A caller who is a user means themselves by leaving `user_id` out.
+    /// Parses a request that can only create an order. Without `user_id` the caller is the owner, if they are a user.
     pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
         let (new, _) = Fields::parse(request)?.new_order(request, caller)?;
         new.without_condition(request)
     }
 
-    /// A new order has no version that a condition could name (RFC 9110, 13.1.1).
+    /// Refuses `If-Match`: a new order has no version that it could name (RFC 9110, 13.1.1).
     fn without_condition(self, request: &Request) -> Result<Self, Problem> {
         if request.headers().contains_key(IF_MATCH) { Err(Problem::Stale) } else { Ok(self) }
     }
 }
 
-/// What `PUT /orders` is asked for.
+/// Request `PUT /orders`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PutOrder {
-    /// Make a new order; once, if the request has an idempotency key.
+    /// Create an order.
     Create(NewOrder),
-    /// Replace what is in an order.
+    /// Replace the content of an order.
     Replace(OrderKey, UpdateOrder),
 }
 
 impl PutOrder {
-    /// Parses the request: with an `id` it is about that order, without one about a new one.
+    /// Parses the request: with an `id` it is about that order, without one about a new order.
     pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
         let mut fields = Fields::parse(request)?;
         let id: Option<String> = fields.optional("id");
         let (new, expected) = fields.new_order(request, caller)?;
         match id {
             None => new.without_condition(request).map(Self::Create),
-            // Like an id in a path: what can't be an order's id is no order's id.
+            // As in a path, an id that no order can have is 404.
             Some(id) => {
                 let id = OrderId::try_from(id).map_err(|_| Problem::NotFound)?;
-                telemetry::about(id);
+                telemetry::set_order_id(id);
                 let NewOrder { user_id, content, .. } = new;
                 Ok(Self::Replace(OrderKey { user_id, id }, UpdateOrder { content, expected }))
             }
@@ -228,12 +231,12 @@ impl PutOrder {
     }
 }
 
-/// What a change of an order is asked for.
+/// Request to change an order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UpdateOrder {
-    /// What is in the order from now on.
+    /// New content of the order.
     pub content: OrderContent,
-    /// Which versions of it may be changed.
+    /// Versions of the order that may be changed.
     pub expected: Expected,
 }
 
@@ -252,7 +255,7 @@ impl UpdateOrder {
     }
 }
 
-/// The fields of a JSON body, taken out one by one. What is wrong with them gathers until the end.
+/// Fields of a JSON body, taken out one by one, and the errors found so far.
 struct Fields {
     object: Map<String, Value>,
     errors: Vec<FieldError>,
@@ -309,13 +312,14 @@ impl Fields {
             None => self.required("user_id"),
         };
         let update = self.update(request);
-        let keyed = parse_idempotency_key(request, caller).map_err(|error| self.errors.push(error)).unwrap_or_default();
+        let operation = parse_idempotency_key(request, caller);
+        let operation = operation.map_err(|error| self.errors.push(error)).unwrap_or_default();
         let (user_id, UpdateOrder { content, expected }) = self.finish(user_id.zip(update))?;
         check(caller, Subject::User(&user_id))?;
-        Ok((NewOrder { user_id, content, keyed }, expected))
+        Ok((NewOrder { user_id, content, operation }, expected))
     }
 
-    /// What was made of the fields, if all of them are good and none is left that an order does not have.
+    /// The parsed value, if no field was bad and none is left that an order does not have.
     fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
         let unknown = self.object.keys().filter(|name| !Order::SERVER_FIELDS.contains(&name.as_str()));
         self.errors.extend(unknown.map(|name| FieldError::new(name, "is not a field of an order")));

@@ -1,4 +1,4 @@
-//! Answers that went well.
+//! Responses to requests that succeeded.
 
 use lambda_http::Body;
 use lambda_http::http::header::{
@@ -9,25 +9,31 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
-use crate::order::{Order, OrderKey};
+use crate::order::{Order, OrderId, OrderKey};
 use crate::page::{Cursor, Limit, List, Page};
 use crate::telemetry;
 
-/// What a function answers.
+/// HTTP response of a function.
 pub type Response = lambda_http::Response<Body>;
 
-/// An answer in a form that can be saved, to be given again byte for byte.
+/// A response that can be saved, and given again byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedAnswer {
+    /// Order that it is about. Records of releases before this field lack it.
+    #[serde(default)]
+    order_id: Option<OrderId>,
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
 }
 
-impl From<&Response> for SavedAnswer {
-    fn from(response: &Response) -> Self {
+impl SavedAnswer {
+    /// The response, which is about that order.
+    #[must_use]
+    pub fn new(order: &Order, response: &Response) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
+            order_id: Some(order.id),
             status: response.status().as_u16(),
             headers: response
                 .headers()
@@ -43,9 +49,9 @@ impl TryFrom<SavedAnswer> for Response {
     type Error = Problem;
 
     fn try_from(saved: SavedAnswer) -> Result<Self, Problem> {
-        // It may be of an earlier request, and so of another order than this one would have made.
-        if let Ok(order) = serde_json::from_str::<Order>(&saved.body) {
-            telemetry::about(order.id);
+        // The answer may be to an earlier request, and so about another order than this request's.
+        if let Some(id) = saved.order_id {
+            telemetry::set_order_id(id);
         }
         let builder = lambda_http::Response::builder().status(saved.status);
         let builder = saved.headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
@@ -69,7 +75,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// Lets pages of that origin read the response, and the headers that they have a use for (Fetch Standard, 3.2).
+/// Lets pages of that origin read the response, and the headers that they need (Fetch Standard, 3.2).
 pub(super) fn allow_origin(response: &mut Response, origin: &HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -81,17 +87,17 @@ pub fn order(order: &Order) -> Result<Response, Problem> {
     with_etag(json(StatusCode::OK, order), order)
 }
 
-/// 201 with the new order, its `ETag`, and its `Location` relative to the URL `.../orders` that it was sent to.
+/// 201 with the new order, its `ETag`, and its `Location`, relative to the request's URL `.../orders`.
 pub fn created(order: &Order) -> Result<Response, Problem> {
-    telemetry::about(order.id);
+    telemetry::set_order_id(order.id);
     let mut response = with_etag(json(StatusCode::CREATED, order), order)?;
     response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
     Ok(response)
 }
 
-/// 202 with the order as it will be, and its `Location` as for [`created`]. Until it is saved nothing is there.
+/// 202 with the order as it will be saved, and its `Location` as for [`created`]. Until then the `Location` is 404.
 pub fn submitted(order: &Order) -> Result<Response, Problem> {
-    telemetry::about(order.id);
+    telemetry::set_order_id(order.id);
     let mut response = json(StatusCode::ACCEPTED, order);
     response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
     Ok(response)
@@ -105,8 +111,8 @@ pub fn no_content() -> Response {
     response
 }
 
-/// 200 with a bare array of the page's orders. Where more follow, `Link` names the next page (RFC 8288), relative to
-/// the URL that was asked for.
+/// 200 with a bare array of the page's orders. If more follow, `Link` names the next page (RFC 8288), relative to the
+/// request's URL.
 pub fn page(page: &Page, list: &List, limit: Option<Limit>) -> Result<Response, Problem> {
     let mut response = json(StatusCode::OK, &page.orders);
     if let Some(cursor) = &page.next {
@@ -115,7 +121,7 @@ pub fn page(page: &Page, list: &List, limit: Option<Limit>) -> Result<Response, 
     Ok(response)
 }
 
-/// A relative reference replaces the whole query, so the next page's says again what this one's said.
+/// A relative reference replaces the whole query, so it repeats the parameters of this page.
 fn next_link(cursor: &Cursor, list: &List, limit: Option<Limit>) -> String {
     let user_id = match list {
         List::All => String::new(),
@@ -136,4 +142,36 @@ fn with_etag(mut response: Response, order: &Order) -> Result<Response, Problem>
 
 fn header(value: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(value).map_err(|error| Problem::Internal(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn a_saved_answer_is_given_again_byte_for_byte() {
+        let order = fixtures::order();
+        let first = created(&order).unwrap();
+        let saved = serde_json::to_string(&SavedAnswer::new(&order, &first)).unwrap();
+        let again = Response::try_from(serde_json::from_str::<SavedAnswer>(&saved).unwrap()).unwrap();
+        assert_eq!((again.status(), again.headers()), (first.status(), first.headers()));
+        assert_eq!(again.body().as_ref(), first.body().as_ref());
+    }
+
+    #[test]
+    fn a_record_of_a_release_without_the_orders_id_is_readable() {
+        let saved = r#"{"status":201,"headers":[["etag","\"1\""]],"body":"{}"}"#;
+        let response = Response::try_from(serde_json::from_str::<SavedAnswer>(saved).unwrap()).unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()["etag"], "\"1\"");
+    }
+
+    #[test]
+    fn a_submission_is_answered_202_with_the_order_as_it_will_be_saved() {
+        let order = fixtures::order();
+        let response = submitted(&order).unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        assert_eq!(serde_json::from_slice::<Order>(response.body()).unwrap(), order);
+    }
 }

@@ -1,95 +1,42 @@
-//! The orders in DynamoDB: partition key `user_id`, sort key `id`.
-//!
-//! Every write is one conditional request. When its condition fails, DynamoDB returns the order as it is
-//! (`ReturnValuesOnConditionCheckFailure`), which tells the reasons apart without a second read.
-
-use std::collections::HashMap;
-use std::error::Error;
-
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
-use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
-use crate::aws;
-use crate::config::Tables;
-use crate::idempotency::{KeyedRequest, Record};
+use super::records::{IdempotencyRecords, first_answer};
+use super::{Item, StoreError, cancellation_reasons, client, is_transient};
+use crate::environment::{self, EnvironmentError};
+use crate::idempotency::Operation;
 use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Outcome, Timestamp, Version};
 use crate::page::{Cursor, Limit, List, Page};
 
-type Item = HashMap<String, AttributeValue>;
-
-/// Why the store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no such order.
-    #[error("no such order")]
-    NotFound,
-    /// The order is no longer PENDING, and only a PENDING one can be changed.
-    #[error("the order is no longer PENDING")]
-    NotPending,
-    /// The order is being paid and sent, and can neither be changed nor deleted until it is final.
-    #[error("the order is in process")]
-    InProcess,
-    /// The order has another version than the write was meant for.
-    #[error("the order has another version")]
-    Stale,
-    /// The idempotency key was used for another request.
-    #[error("the idempotency key was used for another request")]
-    KeyReused,
-    /// DynamoDB throttles, or is away: the same request may do later.
-    #[error("DynamoDB is throttling or away")]
-    Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Anything else: a mistake of ours.
-    #[error("DynamoDB refused the request, or an item is not an order")]
-    Failed(#[source] Box<dyn Error + Send + Sync>),
-}
-
-impl<E> From<SdkError<E>> for StoreError
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    fn from(error: SdkError<E>) -> Self {
-        if aws::may_pass(&error, &[CONFLICT]) { Self::Unavailable(error.into()) } else { Self::Failed(error.into()) }
-    }
-}
-
-impl From<serde_dynamo::Error> for StoreError {
-    fn from(error: serde_dynamo::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// Which versions of an order a write is meant for.
+/// Versions of an order that a write expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// Whichever it has.
+    /// Any version.
     Any,
-    /// One of these; none of them if it is empty.
+    /// One of these; an empty list matches no order.
     OneOf(Vec<Version>),
 }
 
 impl Expected {
-    /// How many versions can be named at once: DynamoDB's limit for `IN`.
+    /// Number of versions that can be named at once: DynamoDB's limit for `IN`.
     pub const MAX: usize = 100;
 
-    /// What to add to a write's condition, and the values that it speaks of.
+    /// The part of a write's condition that names the versions, and the values in it.
     fn condition(&self) -> (String, Item) {
         match self {
             Self::Any => (String::new(), Item::new()),
             Self::OneOf(versions) => {
-                // No order has version 0: it keeps the list from being empty, which DynamoDB does not allow.
+                // DynamoDB does not allow an empty list, and no order has version 0.
                 let numbers = if versions.is_empty() { vec![0] } else { versions.iter().map(|v| v.get()).collect() };
                 let values: Item = numbers
                     .into_iter()
@@ -103,33 +50,41 @@ impl Expected {
     }
 }
 
-/// The orders' table, and the table of idempotency keys beside it.
+/// The table of orders: partition key `user_id`, sort key `id`.
 #[derive(Debug, Clone)]
 pub struct Orders {
     client: Client,
-    tables: Tables,
+    table: String,
 }
 
 impl Orders {
-    /// The orders in those tables.
-    #[must_use]
-    pub fn new(sdk: &SdkConfig, tables: &Tables) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(sdk).retry_classifier(RetryConflicts).build();
-        Self { client: Client::from_conf(config), tables: tables.clone() }
+    /// The function's table.
+    ///
+    /// | variable | value |
+    /// |---|---|
+    /// | `ORDERS_TABLE` | name of the table |
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, EnvironmentError> {
+        Ok(Self::new(sdk, environment::required("ORDERS_TABLE", "the name of a table")?))
     }
 
-    /// One page of a list, from its start or from a cursor on. Needs `dynamodb:Query` for one user's list and
-    /// `dynamodb:Scan` for everybody's.
+    /// The table of that name.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: client(sdk), table: table.into() }
+    }
+
+    /// One page of a list, from its start or from a cursor on. An item that is not an order is skipped and logged. Needs
+    /// `dynamodb:Query` for one user's list and `dynamodb:Scan` for everybody's.
     pub async fn list(&self, list: &List, limit: Limit, from: Option<&Cursor>) -> Result<Page, StoreError> {
         let limit = usize::from(limit.get());
         let mut start = from.map(|cursor| serde_dynamo::to_item(cursor.key())).transpose()?;
         let mut orders: Vec<Order> = Vec::new();
-        // One order more than the page holds tells whether another page follows. DynamoDB may answer with fewer than
-        // it was asked for and still have more.
+        // One order more than the page holds tells whether another page follows: DynamoDB gives a last key even if
+        // nothing follows, and may return fewer items than requested although it has more.
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
             let (items, end) = self.read(list, missing, start).await?;
-            orders.extend(serde_dynamo::from_items::<_, Order>(items)?);
+            orders.extend(items.into_iter().filter_map(readable));
             start = end;
             if orders.len() > limit || start.is_none() {
                 break;
@@ -149,7 +104,7 @@ impl Orders {
     ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
         match list {
             List::All => {
-                let scan = self.client.scan().table_name(&self.tables.orders).limit(limit);
+                let scan = self.client.scan().table_name(&self.table).limit(limit);
                 let found = scan.set_exclusive_start_key(start).send().await?;
                 Ok((found.items.unwrap_or_default(), found.last_evaluated_key))
             }
@@ -157,7 +112,7 @@ impl Orders {
                 let query = self
                     .client
                     .query()
-                    .table_name(&self.tables.orders)
+                    .table_name(&self.table)
                     .key_condition_expression("user_id = :user_id")
                     .expression_attribute_values(":user_id", serde_dynamo::to_attribute_value(user_id)?)
                     // Ids sort by age: newest first.
@@ -169,12 +124,12 @@ impl Orders {
         }
     }
 
-    /// That order as its last write left it. Needs `dynamodb:GetItem`.
+    /// The order as its last write left it. Needs `dynamodb:GetItem`.
     pub async fn get(&self, key: &OrderKey) -> Result<Order, StoreError> {
         let found = self
             .client
             .get_item()
-            .table_name(&self.tables.orders)
+            .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .consistent_read(true)
             .send()
@@ -187,7 +142,7 @@ impl Orders {
         let put = self
             .client
             .put_item()
-            .table_name(&self.tables.orders)
+            .table_name(&self.table)
             .set_item(Some(serde_dynamo::to_item(order)?))
             .condition_expression("attribute_not_exists(id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -196,7 +151,7 @@ impl Orders {
         match put {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // The SDK tries again when an answer gets lost: then it is this very order that is there already.
+                // The SDK repeats a request whose answer got lost: then the order in the table is this one.
                 Some(PutItemError::ConditionalCheckFailedException(failed))
                     if failed.item.clone().map(serde_dynamo::from_item).transpose()?.as_ref() == Some(order) =>
                 {
@@ -207,48 +162,44 @@ impl Orders {
         }
     }
 
-    /// Saves a new order and, in the same transaction, the answer to the request that made it; returns that answer.
-    /// If the request was answered before, nothing is saved and the first answer is returned. Needs
-    /// `dynamodb:PutItem` on both tables.
+    /// Saves a new order and, in the same transaction, the record of the operation with its answer; returns that answer.
+    /// If there is a record already, nothing is saved and its answer is returned. Needs `dynamodb:PutItem` on both
+    /// tables.
     pub async fn create_once<A: Serialize + DeserializeOwned>(
         &self,
+        records: &IdempotencyRecords,
         order: &Order,
-        request: &KeyedRequest,
+        operation: &Operation,
         answer: A,
         now: Timestamp,
     ) -> Result<A, StoreError> {
-        let save = Put::builder().condition_expression("attribute_not_exists(id)");
-        match self.write_once(order, save, request, answer, now).await {
+        let put = Put::builder().condition_expression("attribute_not_exists(id)");
+        match self.write_once(records, order, put, operation, answer, now).await {
             Err(StoreError::Stale) => Err(StoreError::Failed("another order has that id".into())),
             written => written,
         }
     }
 
-    /// Writes an order under the condition of `save` and, in the same transaction, the answer to the request that
-    /// does so; returns that answer, or the one that was written for the request before. If only the condition fails,
-    /// it is [`StoreError::Stale`].
+    /// Writes an order under the condition of `put` and, in the same transaction, the record of the operation; returns
+    /// the answer in the record, the first one if there is a record already. [`StoreError::Stale`] means that the
+    /// condition failed.
     async fn write_once<A: Serialize + DeserializeOwned>(
         &self,
+        records: &IdempotencyRecords,
         order: &Order,
-        save: PutBuilder,
-        request: &KeyedRequest,
+        put: PutBuilder,
+        operation: &Operation,
         answer: A,
         now: Timestamp,
     ) -> Result<A, StoreError> {
-        let record = request.record(answer, now);
-        let remember = Put::builder()
-            .table_name(&self.tables.idempotency)
-            .set_item(Some(serde_dynamo::to_item(&record)?))
-            .condition_expression(NOT_REMEMBERED)
-            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let save = save.table_name(&self.tables.orders).set_item(Some(serde_dynamo::to_item(order)?));
-        let step = |put| TransactWriteItem::builder().put(put).build();
+        let record = operation.record(answer, now);
+        let put = put.table_name(&self.table).set_item(Some(serde_dynamo::to_item(order)?)).build();
+        let put = put.map_err(|error| StoreError::Failed(error.into()))?;
         let written = self
             .client
             .transact_write_items()
-            .transact_items(step(remember.build().map_err(|error| StoreError::Failed(error.into()))?))
-            .transact_items(step(save.build().map_err(|error| StoreError::Failed(error.into()))?))
+            .transact_items(records.save_step(&record, now)?)
+            .transact_items(TransactWriteItem::builder().put(put).build())
             .customize()
             .config_override(
                 aws_sdk_dynamodb::Config::builder().retry_config(RetryConfig::standard().with_max_attempts(10)),
@@ -260,9 +211,9 @@ impl Orders {
             Err(error) => {
                 let reasons = error.as_service_error().map(cancellation_reasons).unwrap_or_default();
                 if let Some(item) = reasons.first().and_then(|reason| reason.item.clone()) {
-                    return first_answer(item, request);
+                    return first_answer(item, operation);
                 }
-                Err(if reasons.iter().any(passes) {
+                Err(if reasons.iter().any(is_transient) {
                     StoreError::Unavailable(error.into())
                 } else if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
                     StoreError::Stale
@@ -273,37 +224,7 @@ impl Orders {
         }
     }
 
-    /// Saves what is to be answered to a request from now on, and returns it; or what was saved for it before. Needs
-    /// `dynamodb:PutItem` on the table of idempotency keys.
-    pub async fn remember<A: Serialize + DeserializeOwned>(
-        &self,
-        request: &KeyedRequest,
-        answer: A,
-        now: Timestamp,
-    ) -> Result<A, StoreError> {
-        let record = request.record(answer, now);
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.idempotency)
-            .set_item(Some(serde_dynamo::to_item(&record)?))
-            .condition_expression(NOT_REMEMBERED)
-            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(record.answer),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) if failed.item.is_some() => {
-                    first_answer(failed.item.clone().unwrap_or_default(), request)
-                }
-                _ => Err(error.into()),
-            },
-        }
-    }
-
-    /// Replaces what a client says of an order, and returns the order as it then is. Needs `dynamodb:UpdateItem`.
+    /// Replaces the content of an order, and returns the order after it. Needs `dynamodb:UpdateItem`.
     pub async fn replace(
         &self,
         key: &OrderKey,
@@ -321,7 +242,7 @@ impl Orders {
         let update = self
             .client
             .update_item()
-            .table_name(&self.tables.orders)
+            .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .update_expression(
                 "SET restaurant_id = :restaurant_id, quantity = :quantity, updated_at = :now, version = version + :one",
@@ -342,7 +263,7 @@ impl Orders {
                     let order: Order = serde_dynamo::from_item(item)?;
                     match order.order_status {
                         _ if order.is_in_process() => Err(StoreError::InProcess),
-                        // As in `create`: the write of this very instant is this one, tried again.
+                        // As in `create`: the write of this very instant is this one, repeated.
                         OrderStatus::Pending if order.updated_at == now && order.content() == *content => Ok(order),
                         OrderStatus::Pending => Err(StoreError::Stale),
                         OrderStatus::Success | OrderStatus::Failure => Err(StoreError::NotPending),
@@ -360,7 +281,7 @@ impl Orders {
         let delete = self
             .client
             .delete_item()
-            .table_name(&self.tables.orders)
+            .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .condition_expression(format!(
                 "attribute_exists(id) AND (order_status <> :pending OR attribute_not_exists(accepted_at)){condition}"
@@ -383,21 +304,20 @@ impl Orders {
     }
 }
 
-/// What the workflow does with an order. Each step may be done twice: the second time it finds its own work.
+/// Steps of the workflow. Each can be repeated: it finds its own work done.
 impl Orders {
-    /// Saves an order that was submitted; never a second time, also when it has been deleted meanwhile. Needs
-    /// `dynamodb:PutItem` on both tables.
-    pub async fn save(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
-        self.create_once(order, &KeyedRequest::saving(&order.key()), (), now).await
+    /// Saves a submitted order, at most once, even if it has been deleted since. Needs `dynamodb:PutItem` on both tables.
+    pub async fn save(&self, records: &IdempotencyRecords, order: &Order, now: Timestamp) -> Result<(), StoreError> {
+        self.create_once(records, order, &Operation::save(&order.key()), (), now).await
     }
 
-    /// Accepts an order, and returns it as it is paid and sent from now on; none if it was deleted, or is final. Needs
+    /// Accepts an order, and returns it as it will be paid and sent; none if it was deleted, or is final. Needs
     /// `dynamodb:UpdateItem`.
     pub async fn accept(&self, key: &OrderKey, now: Timestamp) -> Result<Option<Order>, StoreError> {
         let update = self
             .client
             .update_item()
-            .table_name(&self.tables.orders)
+            .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .update_expression("SET accepted_at = :now, updated_at = :now, version = version + :one")
             .condition_expression(
@@ -418,38 +338,39 @@ impl Orders {
             },
         };
         let order: Option<Order> = item.map(serde_dynamo::from_item).transpose()?;
-        // In process already: accepted before, by this very step.
+        // If it is in process already, an earlier attempt of this step accepted it.
         Ok(order.filter(Order::is_in_process))
     }
 
-    /// Ends an order, once, and returns it as it ended, the first time, also when it has been deleted since; none if
-    /// it was deleted before it could end. [`StoreError::Stale`] if it was written meanwhile: try again. Needs
+    /// Ends an order, once, and returns it as it ended the first time, even if it has been deleted since; none if it was
+    /// deleted before it ended. [`StoreError::Stale`] means that it was changed at the same time: retryable. Needs
     /// `dynamodb:GetItem` and `dynamodb:PutItem` on both tables.
     ///
-    /// A final order can be deleted at once. So what it was is kept for the steps after this one, in the transaction
-    /// that ends it.
+    /// A final order can be deleted at once. So the transaction that ends it saves it in a record, too, for the steps that
+    /// follow.
     pub async fn complete(
         &self,
+        records: &IdempotencyRecords,
         key: &OrderKey,
         outcome: &Outcome,
         now: Timestamp,
     ) -> Result<Option<Order>, StoreError> {
-        let ending = KeyedRequest::ending(key);
+        let operation = Operation::complete(key);
         match self.get(key).await {
             Ok(order) if order.order_status == OrderStatus::Pending => {
                 let ended = order.ended(outcome, now);
-                let save = Put::builder()
+                let put = Put::builder()
                     .condition_expression("version = :version")
                     .expression_attribute_values(":version", serde_dynamo::to_attribute_value(order.version)?);
-                self.write_once(&ended, save, &ending, ended.clone(), now).await.map(Some)
+                self.write_once(records, &ended, put, &operation, ended.clone(), now).await.map(Some)
             }
             Ok(order) => Ok(Some(order)),
-            Err(StoreError::NotFound) => self.remembered(&ending).await,
+            Err(StoreError::NotFound) => records.answer(&operation).await,
             Err(error) => Err(error),
         }
     }
 
-    /// Says in a failed order that its refund has failed, if it is still there. Needs `dynamodb:PutItem`.
+    /// Records in a failed order that its refund failed, unless the order was deleted. Needs `dynamodb:PutItem`.
     pub async fn note_failed_refund(&self, order: &Order, now: Timestamp) -> Result<Order, StoreError> {
         let noted = order.clone().with_failed_refund();
         if noted == *order {
@@ -459,7 +380,7 @@ impl Orders {
         let put = self
             .client
             .put_item()
-            .table_name(&self.tables.orders)
+            .table_name(&self.table)
             .set_item(Some(serde_dynamo::to_item(&noted)?))
             .condition_expression("version = :version")
             .expression_attribute_values(":version", serde_dynamo::to_attribute_value(order.version)?)
@@ -467,71 +388,26 @@ impl Orders {
             .await;
         match put {
             Ok(_) => Ok(noted),
-            // Nobody but this step changes what is final: it was deleted, or is noted already.
+            // Only this step changes a final order: the order was deleted, or an earlier attempt wrote it.
             Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 Ok(noted)
             }
             Err(error) => Err(error.into()),
         }
     }
-
-    /// The answer that was given to a request, if it was. Needs `dynamodb:GetItem` on the table of idempotency keys.
-    async fn remembered<A: DeserializeOwned>(&self, request: &KeyedRequest) -> Result<Option<A>, StoreError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.tables.idempotency)
-            .key("id", AttributeValue::S(request.id().to_owned()))
-            .consistent_read(true)
-            .send()
-            .await?;
-        found.item.map(|record| first_answer(record, request)).transpose()
-    }
 }
 
-/// The condition under which a key is free. An expired record counts as none: DynamoDB takes its time to delete it.
-const NOT_REMEMBERED: &str = "attribute_not_exists(id) OR expires_at <= :now";
-
-/// The answer that is kept in a record, if it is that request's. Another request's may be of another form.
-fn first_answer<A: DeserializeOwned>(record: Item, request: &KeyedRequest) -> Result<A, StoreError> {
-    if !serde_dynamo::from_item::<_, Record<IgnoredAny>>(record.clone())?.is_of(request) {
-        return Err(StoreError::KeyReused);
-    }
-    Ok(serde_dynamo::from_item::<_, Record<A>>(record)?.answer)
-}
-
-fn cancellation_reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {
-    match error {
-        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
-        _ => &[],
-    }
-}
-
-/// Whether a transaction that was cancelled for that reason may succeed when it is tried again.
-fn passes(reason: &CancellationReason) -> bool {
-    matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
-}
-
-/// What DynamoDB calls a single write that meets a transaction on the same item.
-const CONFLICT: &str = "TransactionConflictException";
-
-/// The SDK does not by itself try a cancelled transaction again, whatever the reason, nor a write that met one. What ran
-/// into another, such as the same request sent twice at once, is worth it.
-#[derive(Debug)]
-struct RetryConflicts;
-
-impl ClassifyRetry for RetryConflicts {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
-        let cancelled = error.and_then(|error| error.downcast_ref::<TransactWriteItemsError>());
-        let conflicts = cancelled.is_some_and(|error| cancellation_reasons(error).iter().any(passes))
-            || error.and_then(|error| error.downcast_ref::<UpdateItemError>()?.code()) == Some(CONFLICT)
-            || error.and_then(|error| error.downcast_ref::<DeleteItemError>()?.code()) == Some(CONFLICT)
-            || error.and_then(|error| error.downcast_ref::<PutItemError>()?.code()) == Some(CONFLICT);
-        if conflicts { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
-    }
-
-    fn name(&self) -> &'static str {
-        "transaction conflicts"
+/// The order in an item of the table. An item that is not an order is logged by its key, and counted by the template's
+/// metric filter: one damaged item must not make a whole list unreadable.
+fn readable(item: Item) -> Option<Order> {
+    let key = ["user_id", "id"].map(|name| item.get(name).and_then(|value| value.as_s().ok()).cloned());
+    match serde_dynamo::from_item(item) {
+        Ok(order) => Some(order),
+        Err(error) => {
+            let [user_id, id] = key;
+            let error = error.to_string();
+            tracing::error!(unreadable_item = true, user_id, id, error, "skipped an item that is not an order");
+            None
+        }
     }
 }

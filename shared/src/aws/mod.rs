@@ -1,0 +1,94 @@
+//! AWS clients: their configuration, and the meaning of their errors.
+//!
+//! DynamoDB's client stands in [`crate::store`].
+
+mod queue;
+mod state_machine;
+mod topic;
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::Cause;
+
+pub use queue::Queue;
+pub use state_machine::StateMachine;
+pub use topic::Topic;
+
+/// Code by which DynamoDB refuses a single write that meets a transaction on the same item.
+pub(crate) const TRANSACTION_CONFLICT: &str = "TransactionConflictException";
+
+/// Reason why a call of an AWS service failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The service is throttling or away: retryable.
+    #[error("the service is throttling or away")]
+    Unavailable(#[source] Cause),
+    /// The service refused the request, or it could not be built: not retryable.
+    #[error("the service refused the request")]
+    Failed(#[source] Cause),
+}
+
+impl<E> From<SdkError<E>> for Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        if is_transient(&error) { Self::Unavailable(error.into()) } else { Self::Failed(error.into()) }
+    }
+}
+
+/// Whether the same request may succeed later.
+fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::ServiceError(failure) => {
+            let code = failure.err().code().unwrap_or_default();
+            failure.raw().status().is_server_error()
+                || THROTTLING_ERRORS.contains(&code)
+                || TRANSIENT_ERRORS.contains(&code)
+                || code == TRANSACTION_CONFLICT
+        }
+        _ => false,
+    }
+}
+
+/// Configuration that every client starts from: region, credentials and endpoints from the environment, and one HTTP
+/// client. Its limits leave a function time to answer after a failed call, within its own timeout of 10 s.
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client())
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(1))
+                .operation_attempt_timeout(Duration::from_secs(2))
+                .operation_timeout(Duration::from_secs(6))
+                .build(),
+        )
+        .load()
+        .await
+}
+
+/// HTTP client of the SDK, with ring as rustls' cryptography. The SDK's default, aws-lc, gathers jitter entropy at its
+/// start: tens of milliseconds of a cold start, in a binary that is a third larger.
+#[must_use]
+pub fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// Makes ring the cryptography of rustls in this process, as it is the SDK's. Call it before building a reqwest client:
+/// reqwest is built without a TLS provider of its own.
+pub fn install_tls() {
+    // It fails if a provider is installed already, which is this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

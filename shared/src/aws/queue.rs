@@ -1,0 +1,42 @@
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+
+use super::Error;
+use crate::environment::{self, EnvironmentError};
+
+/// Queue of submitted orders, in SQS.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The function's queue.
+    ///
+    /// | variable | value |
+    /// |---|---|
+    /// | `ORDERS_QUEUE_URL` | URL of the queue |
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, EnvironmentError> {
+        Ok(Self::new(sdk, environment::required("ORDERS_QUEUE_URL", "the URL of a queue")?))
+    }
+
+    /// The queue at that URL.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, url: impl Into<String>) -> Self {
+        Self { client: Client::new(sdk), url: url.into() }
+    }
+
+    /// Sends a message, with X-Ray's header as its system attribute `AWSTraceHeader`. Needs `sqs:SendMessage`.
+    pub async fn send(&self, body: &str, trace: Option<&str>) -> Result<(), Error> {
+        let mut send = self.client.send_message().queue_url(&self.url).message_body(body);
+        if let Some(trace) = trace {
+            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build();
+            let value = value.map_err(|error| Error::Failed(error.into()))?;
+            send = send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        }
+        send.send().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! Values that the tests of several modules start from.
+
+#![expect(clippy::unwrap_used, reason = "the values are valid")]
+
+use crate::order::{Order, OrderContent, Processing, Timestamp, UserId};
+
+/// A user of that name.
+#[must_use]
+pub fn user_id(name: &str) -> UserId {
+    name.to_owned().try_into().unwrap()
+}
+
+/// An order's content with that quantity.
+#[must_use]
+pub fn content(quantity: u64) -> OrderContent {
+    OrderContent {
+        restaurant_id: "Restaurant 3".to_owned().try_into().unwrap(),
+        quantity: quantity.try_into().unwrap(),
+    }
+}
+
+/// A new order of Ann's that goes through the workflow, with a quantity of 3.
+#[must_use]
+pub fn order() -> Order {
+    Order::new(user_id("Ann"), content(3), Processing::Workflow, Timestamp::now())
+}

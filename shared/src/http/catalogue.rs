@@ -1,0 +1,198 @@
+use lambda_http::http::StatusCode;
+
+/// A kind of problem (RFC 9457, 3.1.1): an entry of the catalogue.
+///
+/// The catalogue stands here alone. `openapi.yaml` is made from it, and tests hold the gateway responses of
+/// `template.yaml` and the table in `docs/api.md` to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProblemKind {
+    /// Last part of the kind's `type`.
+    pub name: &'static str,
+    /// Status of the response; none if API Gateway chooses it.
+    pub status: Option<StatusCode>,
+    /// Short description of the kind.
+    pub title: &'static str,
+    /// What the client can do about it. Where it depends on the request, this is an example.
+    pub detail: &'static str,
+    /// Situation in which it is sent, for the reference.
+    pub when: &'static str,
+    /// Header that comes with it: name and value.
+    pub header: Option<(&'static str, &'static str)>,
+}
+
+/// Time after which a client is asked to repeat a request, in seconds.
+const RETRY_AFTER: Option<(&str, &str)> = Some(("Retry-After", "2"));
+
+impl ProblemKind {
+    /// Bad fields.
+    pub const INVALID_REQUEST: Self = Self {
+        name: "invalid-request",
+        status: Some(StatusCode::BAD_REQUEST),
+        title: "The request is not valid",
+        detail: "quantity: must be an integer from 1 to 1000, as a number or as a string of digits",
+        when: "fields of the body, the query or the headers are bad; `errors` names each of them",
+        header: None,
+    };
+    /// A body that is not JSON.
+    pub const MALFORMED_JSON: Self = Self {
+        name: "malformed-json",
+        status: Some(StatusCode::BAD_REQUEST),
+        title: "The body is not JSON",
+        detail: "The body is not JSON: expected value at line 1 column 1.",
+        when: "the body is not JSON; `detail` has the line and the column",
+        header: None,
+    };
+    /// No verified caller.
+    pub const UNAUTHENTICATED: Self = Self {
+        name: "unauthenticated",
+        status: Some(StatusCode::UNAUTHORIZED),
+        title: "You are not signed in",
+        detail: "Send Authorization: Bearer with an access token that has the scope of this operation.",
+        when: "there is no token, or none that is valid for this operation",
+        header: Some(("WWW-Authenticate", "Bearer")),
+    };
+    /// Another user's id.
+    pub const FORBIDDEN: Self = Self {
+        name: "forbidden",
+        status: Some(StatusCode::FORBIDDEN),
+        title: "You may not use another user's id",
+        detail: "Send your own user_id, or leave it out.",
+        when: "`user_id` is another user's",
+        header: None,
+    };
+    /// No such order.
+    pub const NOT_FOUND: Self = Self {
+        name: "not-found",
+        status: Some(StatusCode::NOT_FOUND),
+        title: "There is no such order",
+        detail: "There is no order of that user with that id.",
+        when: "there is no such order, or it is another user's",
+        header: None,
+    };
+    /// No such route; sent by API Gateway.
+    pub const NO_SUCH_ROUTE: Self = Self {
+        name: "no-such-route",
+        status: Some(StatusCode::NOT_FOUND),
+        title: "There is no such route",
+        detail: "The API has no such path with that method.",
+        when: "the API has no such path with that method",
+        header: None,
+    };
+    /// An order that is final.
+    pub const NOT_PENDING: Self = Self {
+        name: "not-pending",
+        status: Some(StatusCode::CONFLICT),
+        title: "The order is no longer PENDING",
+        detail: "Only a PENDING order can be changed. This one is final; it can still be deleted.",
+        when: "the order is no longer PENDING",
+        header: None,
+    };
+    /// An order that is being paid and sent.
+    pub const IN_PROCESS: Self = Self {
+        name: "in-process",
+        status: Some(StatusCode::CONFLICT),
+        title: "The order is being paid and sent",
+        detail: "It can't be changed or deleted until it is final. Then it can be deleted.",
+        when: "the order is being paid and sent",
+        header: None,
+    };
+    /// A version that `If-Match` does not name.
+    pub const STALE_VERSION: Self = Self {
+        name: "stale-version",
+        status: Some(StatusCode::PRECONDITION_FAILED),
+        title: "The order has another version",
+        detail: "The order's version is not among those in If-Match. Read the order again and decide anew.",
+        when: "the order has another version than `If-Match` names",
+        header: None,
+    };
+    /// A body over the limit.
+    pub const BODY_TOO_LARGE: Self = Self {
+        name: "body-too-large",
+        status: Some(StatusCode::PAYLOAD_TOO_LARGE),
+        title: "The body is too large",
+        detail: "The body may have at most 65536 bytes.",
+        when: "the body is over 64 KiB",
+        header: None,
+    };
+    /// A body that is not declared as JSON.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self {
+        name: "unsupported-media-type",
+        status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        title: "The body is not declared as JSON",
+        detail: "Send the body with Content-Type: application/json.",
+        when: "the body is not declared as `application/json`",
+        header: None,
+    };
+    /// An idempotency key of another request.
+    pub const IDEMPOTENCY_KEY_REUSED: Self = Self {
+        name: "idempotency-key-reused",
+        status: Some(StatusCode::UNPROCESSABLE_ENTITY),
+        title: "The key was used for another request",
+        detail: "That Idempotency-Key came with another request before. Send a new request with a new key.",
+        when: "the `Idempotency-Key` came with another request before",
+        header: None,
+    };
+    /// Throttling; sent by API Gateway.
+    pub const TOO_MANY_REQUESTS: Self = Self {
+        name: "too-many-requests",
+        status: Some(StatusCode::TOO_MANY_REQUESTS),
+        title: "Too many requests",
+        detail: "Send fewer requests, or the same a little later.",
+        when: "API Gateway is throttling; repeat the request after `Retry-After` seconds",
+        header: RETRY_AFTER,
+    };
+    /// A request that API Gateway refused for another reason.
+    pub const REFUSED: Self = Self {
+        name: "refused",
+        status: None,
+        title: "The request was refused",
+        detail: "The gateway refused the request.",
+        when: "API Gateway refused the request for another reason; the status varies",
+        header: None,
+    };
+    /// A mistake of ours.
+    pub const INTERNAL: Self = Self {
+        name: "internal",
+        status: Some(StatusCode::INTERNAL_SERVER_ERROR),
+        title: "The server made a mistake",
+        detail: "Send us the request_id, and we can find the cause in the logs.",
+        when: "the server made a mistake; the log has its cause under the `request_id`",
+        header: None,
+    };
+    /// A service that is throttling or away.
+    pub const UNAVAILABLE: Self = Self {
+        name: "unavailable",
+        status: Some(StatusCode::SERVICE_UNAVAILABLE),
+        title: "The service is unavailable",
+        detail: "It is not known whether the request was carried out. \
+            Read the order, or repeat the request with its Idempotency-Key.",
+        when: "DynamoDB or SQS is throttling or away; repeat the request after `Retry-After` seconds",
+        header: RETRY_AFTER,
+    };
+
+    /// The catalogue, by status.
+    pub const ALL: [Self; 16] = [
+        Self::INVALID_REQUEST,
+        Self::MALFORMED_JSON,
+        Self::UNAUTHENTICATED,
+        Self::FORBIDDEN,
+        Self::NOT_FOUND,
+        Self::NO_SUCH_ROUTE,
+        Self::NOT_PENDING,
+        Self::IN_PROCESS,
+        Self::STALE_VERSION,
+        Self::BODY_TOO_LARGE,
+        Self::UNSUPPORTED_MEDIA_TYPE,
+        Self::IDEMPOTENCY_KEY_REUSED,
+        Self::TOO_MANY_REQUESTS,
+        Self::REFUSED,
+        Self::INTERNAL,
+        Self::UNAVAILABLE,
+    ];
+
+    /// The kind's `type`.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("urn:problem-type:order-api:{}", self.name)
+    }
+}

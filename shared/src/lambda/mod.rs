@@ -1,0 +1,69 @@
+//! Entry points of the functions behind the state machine and the queues, and the one way in which every function,
+//! those behind the API included, handles a unit of work.
+
+mod queue;
+mod task;
+
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use lambda_http::http::StatusCode;
+use tracing::Instrument;
+
+use crate::telemetry;
+
+pub use queue::serve_queue;
+pub use task::{TaskError, serve_task};
+
+/// A unit of work, as its log line names it: a request, a step of the state machine, or a message of a queue.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    /// Name of the function.
+    pub function: &'static str,
+    /// Id of the request or of the invocation.
+    pub request_id: Option<String>,
+    /// Id of the message.
+    pub message_id: Option<String>,
+    /// Method and route of the request.
+    pub route: Option<String>,
+}
+
+/// Result of a unit of work, as its log line tells it.
+pub(crate) trait Logged {
+    /// The result after a panic.
+    fn panicked() -> Self;
+
+    /// Cause of a failure that is ours to look into; none for a success, and for a mistake of the client.
+    fn failure(&self) -> Option<&(dyn Error + 'static)>;
+
+    /// Status of the HTTP response.
+    fn status(&self) -> Option<StatusCode> {
+        None
+    }
+}
+
+impl Work {
+    /// Does the work in a span of its own, catches a panic, and logs one line with the time that it took.
+    pub async fn run<R: Logged>(self, work: impl Future<Output = R>) -> R {
+        let Self { function, request_id, message_id, route } = self;
+        let started = Instant::now();
+        let span = telemetry::span(function);
+        // Boxed, because the nested futures would exceed the compiler's depth limit.
+        let work = AssertUnwindSafe(Box::pin(work).instrument(span.clone()));
+        // The panic hook has logged the panic's own message.
+        let done = work.catch_unwind().await.unwrap_or_else(|_| R::panicked());
+
+        let _entered = span.enter();
+        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let status = done.status().map(|status| status.as_u16());
+        match done.failure().map(telemetry::describe) {
+            None => tracing::info!(function, request_id, message_id, route, status, duration_ms, "done"),
+            Some(error) => {
+                tracing::error!(function, request_id, message_id, route, status, duration_ms, error, "failed");
+            }
+        }
+        done
+    }
+}

@@ -1,0 +1,124 @@
+use std::error::Error;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Logged, Work};
+use crate::order::Order;
+use crate::providers::ProviderError;
+use crate::store::StoreError;
+use crate::{Cause, aws, telemetry};
+
+/// Reason why a step failed. The state machine knows the variants by their names.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The same step may succeed later.
+    #[error("{0}")]
+    Retryable(Cause),
+    /// The same step would fail again.
+    #[error("{0}")]
+    NonRetryable(Cause),
+}
+
+impl From<TaskError> for Diagnostic {
+    fn from(error: TaskError) -> Self {
+        let name = match &error {
+            TaskError::Retryable(_) => "Retryable",
+            TaskError::NonRetryable(_) => "NonRetryable",
+        };
+        Self { error_type: name.into(), error_message: error.to_string() }
+    }
+}
+
+impl From<StoreError> for TaskError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Stale => Self::Retryable(error.into()),
+            _ => Self::NonRetryable(error.into()),
+        }
+    }
+}
+
+impl From<ProviderError> for TaskError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Retryable(_) => Self::Retryable(error.into()),
+            ProviderError::Failed(_) => Self::NonRetryable(error.into()),
+        }
+    }
+}
+
+impl From<aws::Error> for TaskError {
+    fn from(error: aws::Error) -> Self {
+        match error {
+            aws::Error::Unavailable(_) => Self::Retryable(error.into()),
+            aws::Error::Failed(_) => Self::NonRetryable(error.into()),
+        }
+    }
+}
+
+impl<A> Logged for Result<A, TaskError> {
+    fn panicked() -> Self {
+        Err(TaskError::NonRetryable("panicked".into()))
+    }
+
+    fn failure(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Ok(_) => None,
+            Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => Some(cause.as_ref()),
+        }
+    }
+}
+
+/// Serves a step of the state machine with `handler` until Lambda ends the function. `function` is its name in the log.
+pub async fn serve_task<T, A, H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+where
+    T: DeserializeOwned + AsRef<Order>,
+    A: Serialize,
+    H: Fn(T) -> F,
+    F: Future<Output = Result<A, TaskError>>,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let work = Work { function, request_id: Some(event.context.request_id), ..Work::default() };
+        work.run(async move {
+            let task = T::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
+            telemetry::set_order_id(task.as_ref().id);
+            handler(task).await
+        })
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(error: impl Into<TaskError>) -> String {
+        Diagnostic::from(error.into()).error_type
+    }
+
+    #[test]
+    fn the_state_machine_knows_errors_by_their_names() {
+        assert_eq!(name(TaskError::Retryable("away".into())), "Retryable");
+        assert_eq!(name(TaskError::NonRetryable("broken".into())), "NonRetryable");
+    }
+
+    #[test]
+    fn only_an_error_that_may_pass_is_retryable() {
+        assert_eq!(name(StoreError::Unavailable("away".into())), "Retryable");
+        assert_eq!(name(StoreError::Stale), "Retryable");
+        assert_eq!(name(StoreError::Failed("broken".into())), "NonRetryable");
+        assert_eq!(name(ProviderError::Retryable("away".into())), "Retryable");
+        assert_eq!(name(aws::Error::Unavailable("away".into())), "Retryable");
+        assert_eq!(name(aws::Error::Failed("forbidden".into())), "NonRetryable");
+    }
+
+    #[tokio::test]
+    async fn a_step_that_panics_fails_and_is_not_retried() {
+        let done: Result<(), TaskError> = Work::default().run(async { panic!("on purpose") }).await;
+        assert_eq!(name(done.unwrap_err()), "NonRetryable");
+    }
+}

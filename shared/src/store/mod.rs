@@ -1,0 +1,132 @@
+//! Orders and idempotency records in DynamoDB, each in a table of its own.
+//!
+//! **One conditional write.** Every write is one conditional request, or one transaction where a record is saved, too.
+//! When a condition fails, DynamoDB returns the order as it is (`ReturnValuesOnConditionCheckFailure`), which tells 404,
+//! 409 and 412 apart without a second read, which could see another state. 409 comes before 412, because a precondition
+//! counts only where the request would succeed without it (RFC 9110, 13.2.1).
+//!
+//! **Repeated by the SDK.** The SDK repeats a write whose answer got lost. A creation or a change recognises its own
+//! work, and succeeds. A deletion can't, and answers 404.
+//!
+//! **Reads.** A single order is read with strong consistency. A list is not: that would cost twice as much, and the list
+//! would still be old when it arrives.
+//!
+//! **A type per table, not a trait per operation.** A handler's signature names the tables that it touches: [`Orders`],
+//! [`IdempotencyRecords`] or both. It could name the operations as well, by a trait for each (`GetOrder`,
+//! `CreateOrder`), as serverless-rust-demo does. Those traits would have one implementation each, because the tests use
+//! a real engine, and they would not stop a handler from a call that its policy denies: DynamoDB does. So each method
+//! names the actions that it needs in its doc comment, and `RIGHTS` in `tools/tests/test_template.py` holds each
+//! function's policy to one list.
+
+mod orders;
+mod records;
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
+
+use crate::Cause;
+use crate::aws::{self, TRANSACTION_CONFLICT};
+
+pub use orders::{Expected, Orders};
+pub use records::IdempotencyRecords;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Reason why the store did not carry out an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such order.
+    #[error("no such order")]
+    NotFound,
+    /// The order is no longer PENDING; only a PENDING order can be changed.
+    #[error("the order is no longer PENDING")]
+    NotPending,
+    /// The order is being paid and sent; it can't be changed or deleted until it is final.
+    #[error("the order is in process")]
+    InProcess,
+    /// The order has another version than the write expects.
+    #[error("the order has another version")]
+    Stale,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// DynamoDB is throttling or away: retryable.
+    #[error("DynamoDB is throttling or away")]
+    Unavailable(#[source] Cause),
+    /// DynamoDB refused the request, or an item is not readable: a mistake of ours.
+    #[error("DynamoDB refused the request, or an item is not readable")]
+    Failed(#[source] Cause),
+}
+
+impl From<aws::Error> for StoreError {
+    fn from(error: aws::Error) -> Self {
+        match error {
+            aws::Error::Unavailable(cause) => Self::Unavailable(cause),
+            aws::Error::Failed(cause) => Self::Failed(cause),
+        }
+    }
+}
+
+impl<E> From<SdkError<E>> for StoreError
+where
+    aws::Error: From<SdkError<E>>,
+{
+    fn from(error: SdkError<E>) -> Self {
+        aws::Error::from(error).into()
+    }
+}
+
+impl From<serde_dynamo::Error> for StoreError {
+    fn from(error: serde_dynamo::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// DynamoDB's client.
+fn client(sdk: &SdkConfig) -> Client {
+    Client::from_conf(aws_sdk_dynamodb::config::Builder::from(sdk).retry_classifier(RetryConflicts).build())
+}
+
+fn cancellation_reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {
+    match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
+        _ => &[],
+    }
+}
+
+/// Whether a transaction that was cancelled for that reason may succeed later.
+fn is_transient(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
+}
+
+/// Makes the SDK repeat a transaction that was cancelled because of another, and a write that met a transaction: for
+/// example when a client sends the same request twice at once. Without it the SDK repeats neither.
+#[derive(Debug)]
+struct RetryConflicts;
+
+impl ClassifyRetry for RetryConflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
+        let cancelled = error.and_then(|error| error.downcast_ref::<TransactWriteItemsError>());
+        let conflict = Some(TRANSACTION_CONFLICT);
+        let is_conflict = cancelled.is_some_and(|error| cancellation_reasons(error).iter().any(is_transient))
+            || error.and_then(|error| error.downcast_ref::<UpdateItemError>()?.code()) == conflict
+            || error.and_then(|error| error.downcast_ref::<DeleteItemError>()?.code()) == conflict
+            || error.and_then(|error| error.downcast_ref::<PutItemError>()?.code()) == conflict;
+        if is_conflict { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+    }
+
+    fn name(&self) -> &'static str {
+        "transaction conflicts"
+    }
+}

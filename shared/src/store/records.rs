@@ -1,0 +1,105 @@
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::{Item, StoreError, client};
+use crate::environment::{self, EnvironmentError};
+use crate::idempotency::{IdempotencyRecord, Operation};
+use crate::order::Timestamp;
+
+/// Condition under which a record can be saved. An expired record counts as none: DynamoDB deletes it some time later.
+const IS_NEW: &str = "attribute_not_exists(id) OR expires_at <= :now";
+
+/// The table of idempotency records: partition key `id`.
+#[derive(Debug, Clone)]
+pub struct IdempotencyRecords {
+    client: Client,
+    table: String,
+}
+
+impl IdempotencyRecords {
+    /// The function's table.
+    ///
+    /// | variable | value |
+    /// |---|---|
+    /// | `IDEMPOTENCY_TABLE` | name of the table |
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, EnvironmentError> {
+        Ok(Self::new(sdk, environment::required("IDEMPOTENCY_TABLE", "the name of a table")?))
+    }
+
+    /// The table of that name.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: client(sdk), table: table.into() }
+    }
+
+    /// Saves the answer to an operation and returns it, or returns the answer that was saved for it before. Needs
+    /// `dynamodb:PutItem`.
+    pub async fn save<A: Serialize + DeserializeOwned>(
+        &self,
+        operation: &Operation,
+        answer: A,
+        now: Timestamp,
+    ) -> Result<A, StoreError> {
+        let record = operation.record(answer, now);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(serde_dynamo::to_item(&record)?))
+            .condition_expression(IS_NEW)
+            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(record.answer),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) if failed.item.is_some() => {
+                    first_answer(failed.item.clone().unwrap_or_default(), operation)
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// The answer that was saved for an operation. Needs `dynamodb:GetItem`.
+    pub async fn answer<A: DeserializeOwned>(&self, operation: &Operation) -> Result<Option<A>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(operation.record_id().to_owned()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        found.item.map(|record| first_answer(record, operation)).transpose()
+    }
+
+    /// Step of a transaction that saves a record, unless there is one.
+    pub(super) fn save_step<A: Serialize>(
+        &self,
+        record: &IdempotencyRecord<A>,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(serde_dynamo::to_item(record)?))
+            .condition_expression(IS_NEW)
+            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = put.build().map_err(|error| StoreError::Failed(error.into()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// The answer in a record, if it is a record of that operation. The answer to another operation may have another form.
+pub(super) fn first_answer<A: DeserializeOwned>(record: Item, operation: &Operation) -> Result<A, StoreError> {
+    if !serde_dynamo::from_item::<_, IdempotencyRecord<IgnoredAny>>(record.clone())?.is_of(operation) {
+        return Err(StoreError::KeyReused);
+    }
+    Ok(serde_dynamo::from_item::<_, IdempotencyRecord<A>>(record)?.answer)
+}

@@ -1,0 +1,118 @@
+//! Requests to SQS, Step Functions and SNS, and the meaning of their answers, by stubbed HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use aws_smithy_types::body::SdkBody;
+use lambda_http::http::{Request, Response};
+use serde_json::{Value, json};
+use shared::aws::{Error, Queue, StateMachine, Topic};
+use shared::fixtures;
+use shared::order::{Outcome, Timestamp};
+
+const QUEUE_URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders";
+const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:notifications";
+const ARN: &str = "arn:aws:states:eu-west-1:123456789012:stateMachine:orders";
+const TRACE: &str = "Root=1-63b35429-0a1b2c3d4e5f60718293a4b5;Parent=53995c3f42cd8ad8;Sampled=1";
+
+/// Configuration of clients whose every request gets that answer.
+fn answered(status: u16, body: &Value) -> (SdkConfig, StaticReplayClient) {
+    answered_with(status, &body.to_string())
+}
+
+fn answered_with(status: u16, body: &str) -> (SdkConfig, StaticReplayClient) {
+    let response = || Response::builder().status(status).body(SdkBody::from(body)).unwrap();
+    let events = (0..3).map(|_| ReplayEvent::new(Request::new(SdkBody::empty()), response()));
+    let http = StaticReplayClient::new(events.collect());
+    let sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")))
+        .http_client(http.clone())
+        .build();
+    (sdk, http)
+}
+
+/// Body of the one request.
+fn sent(http: &StaticReplayClient) -> String {
+    let requests: Vec<_> = http.actual_requests().collect();
+    assert_eq!(requests.len(), 1);
+    String::from_utf8(requests[0].body().bytes().unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn an_execution_is_named_by_its_order_and_starts_with_that_input_and_trace() {
+    let (sdk, http) = answered(200, &json!({"executionArn": "arn", "startDate": 1}));
+    let id = fixtures::order().id;
+    let input = r#"{ "order": "in a spelling of its own" }"#;
+    StateMachine::new(&sdk, ARN).start(id, input, Some(TRACE.into())).await.unwrap();
+    let expected = json!({"stateMachineArn": ARN, "name": id, "input": input, "traceHeader": TRACE});
+    assert_eq!(serde_json::from_str::<Value>(&sent(&http)).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_execution_that_was_started_before_is_a_success_and_any_other_refusal_is_not() {
+    for (kind, is_success) in
+        [("ExecutionAlreadyExists", true), ("StateMachineDoesNotExist", false), ("InvalidName", false)]
+    {
+        let (sdk, _) = answered(400, &json!({"__type": kind, "message": "no"}));
+        let started = StateMachine::new(&sdk, ARN).start(fixtures::order().id, "{}", None).await;
+        assert_eq!(started.is_ok(), is_success, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_sent_as_it_is_with_the_trace_of_its_request() {
+    let (sdk, http) = answered(200, &json!({"MessageId": "1", "MD5OfMessageBody": "99914b932bd37a50b983c5e7c90ae93b"}));
+    Queue::new(&sdk, QUEUE_URL).send("{}", Some(TRACE)).await.unwrap();
+    let trace = json!({"AWSTraceHeader": {"DataType": "String", "StringValue": TRACE}});
+    let expected = json!({"QueueUrl": QUEUE_URL, "MessageBody": "{}", "MessageSystemAttributes": trace});
+    assert_eq!(serde_json::from_str::<Value>(&sent(&http)).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_service_that_throttles_or_is_away_is_unavailable_and_a_refusal_is_a_failure() {
+    let refusals = [
+        (400, "QueueDoesNotExist", false),
+        (403, "AccessDeniedException", false),
+        (400, "ThrottlingException", true),
+        (500, "InternalFailure", true),
+        (503, "ServiceUnavailable", true),
+    ];
+    for (status, kind, is_unavailable) in refusals {
+        let (sdk, _) = answered(status, &json!({"__type": format!("com.amazonaws.sqs#{kind}"), "message": "no"}));
+        let error = Queue::new(&sdk, QUEUE_URL).send("{}", None).await.unwrap_err();
+        assert_eq!(matches!(error, Error::Unavailable(_)), is_unavailable, "{kind}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_may_not_be_published_to_is_a_failure() {
+    let body = "<ErrorResponse><Error><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>";
+    let (sdk, _) = answered_with(403, body);
+    let order = fixtures::order();
+    let error = Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap_err();
+    assert!(matches!(error, Error::Failed(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_final_order_is_published_with_an_id_and_with_attributes_to_filter_by() {
+    let (sdk, http) = answered(200, &json!(""));
+    let failure = Outcome::Failure { error_message: "declined".into(), refund_failed: false };
+    let order = fixtures::order().ended(&failure, Timestamp::now());
+    // The stub does not answer in XML, as SNS does; only the request counts here.
+    let _ = Topic::new(&sdk, TOPIC_ARN).publish(&order).await;
+    let form: std::collections::HashMap<String, String> = serde_urlencoded::from_str(&sent(&http)).unwrap();
+    let message: Value = serde_json::from_str(&form["Message"]).unwrap();
+    assert_eq!(message, json!({"id": format!("{}:FAILURE", order.id), "order": order}));
+    let entry = |n: u8| {
+        let field = |name: &str| form[&format!("MessageAttributes.entry.{n}.{name}")].clone();
+        (field("Name"), field("Value.DataType"), field("Value.StringValue"))
+    };
+    let mut entries = [entry(1), entry(2)];
+    entries.sort();
+    let text = |name: &str, value: &str| (name.to_owned(), "String".to_owned(), value.to_owned());
+    assert_eq!(entries, [text("order_status", "FAILURE"), text("user_id", "Ann")]);
+}
