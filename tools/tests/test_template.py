@@ -1,4 +1,4 @@
-"""What template.yaml says of the things that no local run shows: rights, protection, logs, and what SAM makes of it."""
+"""template.yaml: rights, variables, protection and logs, which no local run shows, and its translation by SAM."""
 
 import copy
 import json
@@ -8,12 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-# What it takes to end an order and to tell it.
-ENDING = {
+# Rights to complete an order and publish its final status.
+COMPLETION = {
     ("dynamodb:GetItem", "OrdersTable"),
     ("dynamodb:PutItem", "OrdersTable"),
     ("dynamodb:GetItem", "IdempotencyTable"),
@@ -21,7 +22,7 @@ ENDING = {
     ("sns:Publish", "NotificationsTopic"),
 }
 
-# What each function may do, and on what: all of it.
+# All rights of each function.
 RIGHTS = {
     "GetOrdersFunction": {("dynamodb:Query", "OrdersTable"), ("dynamodb:Scan", "OrdersTable")},
     "GetOrderFunction": {("dynamodb:GetItem", "OrdersTable")},
@@ -39,8 +40,62 @@ RIGHTS = {
     "ProcessPaymentFunction": set(),
     "SendOrderFunction": set(),
     "RefundPaymentFunction": set(),
-    "CompleteOrderFunction": ENDING,
-    "RecoverOrderFunction": ENDING,
+    "CompleteOrderFunction": COMPLETION,
+    "RecoverOrderFunction": COMPLETION,
+}
+
+# All variables of each function, besides LOG_LEVEL.
+ORDERS = {"ORDERS_TABLE", "WEB_ORIGIN", "AWS_ENDPOINT_URL_DYNAMODB"}
+PAYMENT = {"PAYMENT_URL", "PAYMENT_FAILURES_PERCENT"}
+ENVIRONMENT = {
+    "GetOrdersFunction": ORDERS,
+    "GetOrderFunction": ORDERS,
+    "PutOrderFunction": ORDERS | {"IDEMPOTENCY_TABLE"},
+    "UpdateOrderFunction": ORDERS,
+    "DeleteOrderFunction": ORDERS,
+    "SubmitOrderFunction": {
+        "IDEMPOTENCY_TABLE",
+        "ORDERS_QUEUE_URL",
+        "WEB_ORIGIN",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_SQS",
+    },
+    "StartOrderFunction": {"STATE_MACHINE_ARN"},
+    "SaveOrderFunction": {"ORDERS_TABLE", "IDEMPOTENCY_TABLE"},
+    "AcceptOrderFunction": {"ORDERS_TABLE"},
+    "ProcessPaymentFunction": PAYMENT,
+    "SendOrderFunction": {"RESTAURANT_URL", "RESTAURANT_FAILURES_PERCENT"},
+    "RefundPaymentFunction": PAYMENT,
+    "CompleteOrderFunction": {"ORDERS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"},
+    "RecoverOrderFunction": {"ORDERS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"} | PAYMENT,
+}
+
+
+def endpoint(service: str) -> dict:
+    return {
+        "Fn::If": [
+            "IsLocal",
+            {"Ref": "AWS::NoValue"},
+            {"Fn::Sub": f"https://{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"},
+        ]
+    }
+
+
+# Value of each variable.
+VALUES = {
+    "LOG_LEVEL": {"Ref": "LogLevel"},
+    "ORDERS_TABLE": {"Ref": "OrdersTable"},
+    "IDEMPOTENCY_TABLE": {"Ref": "IdempotencyTable"},
+    "ORDERS_QUEUE_URL": {"Ref": "OrdersQueue"},
+    "STATE_MACHINE_ARN": {"Ref": "OrderStateMachine"},
+    "TOPIC_ARN": {"Ref": "NotificationsTopic"},
+    "WEB_ORIGIN": {"Ref": "WebOrigin"},
+    "PAYMENT_URL": {"Ref": "PaymentUrl"},
+    "PAYMENT_FAILURES_PERCENT": {"Ref": "PaymentFailuresPercent"},
+    "RESTAURANT_URL": {"Ref": "RestaurantUrl"},
+    "RESTAURANT_FAILURES_PERCENT": {"Ref": "RestaurantFailuresPercent"},
+    "AWS_ENDPOINT_URL_DYNAMODB": endpoint("dynamodb"),
+    "AWS_ENDPOINT_URL_SQS": endpoint("sqs"),
 }
 
 
@@ -50,7 +105,7 @@ def template(root: Path) -> dict:
 
 
 def translate(template: dict) -> dict:
-    """What CloudFormation is given to create: both transforms carried out, as AWS does it, for the defaults."""
+    """Returns the template after both transforms, with the default parameters: the resources that AWS creates."""
 
     class NoManagedPolicies(ManagedPolicyLoader):
         def __init__(self) -> None: ...
@@ -60,10 +115,10 @@ def translate(template: dict) -> dict:
 
     values = {name: p.get("Default") for name, p in template["Parameters"].items()}
     template = copy.deepcopy(template)
-    # provided.al2 is deprecated, as its parameter says: that warning is known, and no other is to hide behind it.
+    # cfn-lint warns that provided.al2 is deprecated. That is known, and must not hide other warnings.
     template["Parameters"]["Runtime"] |= {"Default": "provided.al2023", "AllowedValues": ["provided.al2023"]}
     for resource in template["Resources"].values():
-        # AWS::LanguageExtensions, as far as it is used here: a DeletionPolicy looked up in a map.
+        # The one use of AWS::LanguageExtensions: a DeletionPolicy looked up in a map.
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if isinstance(resource.get(policy), dict):
                 table, environment, key = resource[policy]["Fn::FindInMap"]
@@ -96,11 +151,30 @@ def as_list(value: object) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def test_each_function_may_do_what_it_does_and_nothing_else(template: dict) -> None:
+def test_each_function_has_exactly_its_rights(template: dict) -> None:
     rights = {}
     for name, function in of_type(template, "AWS::Serverless::Function").items():
         rights[name] = rights_in(function.get("Policies", []))
     assert rights == RIGHTS
+
+
+def test_each_function_has_exactly_its_variables(translated: dict) -> None:
+    functions = of_type(translated, "AWS::Lambda::Function")
+    found = {name: function["Environment"]["Variables"] for name, function in functions.items()}
+    assert found == {
+        name: {variable: VALUES[variable] for variable in variables | {"LOG_LEVEL"}}
+        for name, variables in ENVIRONMENT.items()
+    }
+
+
+def test_functions_of_the_api_have_the_endpoints_of_the_services_that_they_may_use(template: dict) -> None:
+    for name, function in of_type(template, "AWS::Serverless::Function").items():
+        variables = function.get("Environment", {}).get("Variables", {})
+        found = {v.removeprefix("AWS_ENDPOINT_URL_").lower() for v in variables if v.startswith("AWS_ENDPOINT_URL_")}
+        # `sam local start-api` serves no other events.
+        is_api = any(event["Type"] == "Api" for event in function.get("Events", {}).values())
+        used = {action.split(":")[0] for action, _ in rights_in(function.get("Policies", []))}
+        assert found == (used if is_api else set()), name
 
 
 def rights_in(policies: list[dict]) -> set[tuple[str, str]]:
@@ -114,16 +188,16 @@ def rights_in(policies: list[dict]) -> set[tuple[str, str]]:
     }
 
 
-def test_the_state_machine_may_invoke_its_functions_and_nothing_else(template: dict, root: Path) -> None:
+def test_the_state_machine_may_only_invoke_its_functions(template: dict, root: Path) -> None:
     (machine,) = of_type(template, "AWS::Serverless::StateMachine").values()
     tasks = set(re.findall(r"\$\{(\w+Function)\}", (root / machine["DefinitionUri"]).read_text()))
     assert rights_in(machine["Policies"]) == {("lambda:InvokeFunction", task) for task in tasks}
-    # Each name stands for the function of that name.
+    # Each substitution has the name of its function.
     substitutions = {name: {"Fn::GetAtt": [name, "Arn"]} for name in tasks}
     assert machine["DefinitionSubstitutions"] == substitutions | {"GracePeriodSeconds": {"Ref": "GracePeriodSeconds"}}
 
 
-def test_sam_adds_no_rights_but_logs_traces_and_what_the_events_need(translated: dict) -> None:
+def test_sam_adds_only_rights_for_logs_traces_and_events(translated: dict) -> None:
     logs, traces = "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"
     managed = {
         name.removesuffix("Role"): {str(arn).rsplit("/", 1)[-1].rstrip("'}") for arn in role["ManagedPolicyArns"]}
@@ -136,16 +210,20 @@ def test_sam_adds_no_rights_but_logs_traces_and_what_the_events_need(translated:
     assert managed == {name: {logs, traces} for name in RIGHTS} | pollers | {"OrderStateMachine": {traces}}
 
 
-def test_every_function_is_traced_and_has_a_log_group_with_retention(template: dict, translated: dict) -> None:
-    retention = {
-        group["LogGroupName"]["Fn::Sub"]: group["RetentionInDays"]
-        for group in of_type(template, "AWS::Logs::LogGroup").values()
-    }
+def test_every_function_is_traced_and_logs_to_the_one_group_with_retention(template: dict, translated: dict) -> None:
     functions = of_type(translated, "AWS::Lambda::Function")
     assert functions.keys() == RIGHTS.keys()
     for name, function in functions.items():
-        assert retention[f"/aws/lambda/${{{name}}}"] == {"Ref": "LogRetentionDays"}
-        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionLogs"}}, name
+        assert function["TracingConfig"] == {"Mode": "Active"}, name
+    groups = {name: r for name, r in template["Resources"].items() if r["Type"] == "AWS::Logs::LogGroup"}
+    assert groups.keys() == {"FunctionLogs", "ApiAccessLogs"}
+    for group in groups.values():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Delete"
+    # A name outside of /aws/lambda/, which is Lambda's own.
+    assert groups["FunctionLogs"]["Properties"]["LogGroupName"] == {"Fn::Sub": "/${AWS::StackName}/functions"}
+    assert template["Outputs"]["FunctionLogGroup"]["Value"] == {"Ref": "FunctionLogs"}
 
 
 def test_the_api_has_one_stage_that_is_logged_and_traced(translated: dict) -> None:
@@ -155,7 +233,7 @@ def test_the_api_has_one_stage_that_is_logged_and_traced(translated: dict) -> No
     assert '"request_id":"$context.requestId"' in stage["AccessLogSetting"]["Format"]
 
 
-def test_the_account_wide_logging_role_is_not_ours(translated: dict) -> None:
+def test_the_stack_sets_no_account_wide_logging_role(translated: dict) -> None:
     assert not of_type(translated, "AWS::ApiGateway::Account")
 
 
@@ -187,7 +265,7 @@ def test_every_method_needs_a_token_of_the_pool_with_one_of_its_scopes(api: dict
         assert operation["security"] == [{"SignedIn": [scope, "orders/admin"]}]
 
 
-def test_browsers_may_ask_before_without_a_token(api: dict) -> None:
+def test_preflight_requests_need_no_token(api: dict) -> None:
     for path, methods in api["paths"].items():
         preflight = methods["options"]
         assert "security" not in preflight, path
@@ -200,25 +278,54 @@ def test_browsers_may_ask_before_without_a_token(api: dict) -> None:
         assert {m for m in methods if m != "options"} <= set(listed), path
 
 
-def test_the_gateway_answers_problems_that_browsers_may_read(api: dict, root: Path) -> None:
-    source = (root / "shared/src/http/problem.rs").read_text()
-    answers = api["x-amazon-apigateway-gateway-responses"]
-    assert {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "MISSING_AUTHENTICATION_TOKEN"} <= answers.keys()
-    for name, answer in answers.items():
-        headers = {n.removeprefix("gatewayresponse.header."): v for n, v in answer["responseParameters"].items()}
-        assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${WebOrigin}'"}, name
-        assert headers["Content-Type"] == "'application/problem+json'", name
-        problem = json.loads(answer["responseTemplates"]["application/json"])
+# Kind of problem of each response of the gateway.
+PROBLEMS = {
+    "UNAUTHORIZED": "unauthenticated",
+    "MISSING_AUTHENTICATION_TOKEN": "no-such-route",
+    "INVALID_SIGNATURE": "no-such-route",
+    "THROTTLED": "too-many-requests",
+    "DEFAULT_4XX": "refused",
+    "DEFAULT_5XX": "unavailable",
+}
+
+
+def gateway_problem(response: dict) -> dict:
+    return json.loads(response["responseTemplates"]["application/json"])
+
+
+def test_responses_of_the_gateway_are_problems_that_browsers_may_read(api: dict) -> None:
+    responses = api["x-amazon-apigateway-gateway-responses"]
+    kinds = {
+        name: gateway_problem(r)["type"].removeprefix("urn:problem-type:order-api:") for name, r in responses.items()
+    }
+    assert kinds == PROBLEMS
+    for name, response in responses.items():
+        expected = {
+            "Access-Control-Allow-Origin": {"Fn::Sub": "'${WebOrigin}'"},
+            "Access-Control-Expose-Headers": "'Retry-After'",
+            "Content-Type": "'application/problem+json'",
+        }
+        if name == "UNAUTHORIZED":
+            expected["WWW-Authenticate"] = "'Bearer'"
+        if name in ("THROTTLED", "DEFAULT_5XX"):
+            expected["Retry-After"] = "'2'"
+        headers = {n.removeprefix("gatewayresponse.header."): v for n, v in response["responseParameters"].items()}
+        assert headers == expected, name
+        problem = gateway_problem(response)
         assert problem["request_id"] == "$context.requestId", name
-        assert str(problem.get("status", "")) == str(answer.get("statusCode", "")), name
-        # Where the functions know the same kind, it says the same.
-        kind = problem["type"].removeprefix("urn:problem-type:order-api:")
-        if f'"{kind}"' in source:
-            assert f'"{kind}", "{problem["title"]}"' in " ".join(source.split()), name
-    assert answers["UNAUTHORIZED"]["responseParameters"]["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
-    # What API Gateway takes for a call without AWS credentials, or with bad ones, is a route that isn't there.
-    for name in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"):
-        assert answers[name]["statusCode"] == "404"
+        assert str(problem.get("status", "")) == str(response.get("statusCode", "")), name
+
+
+def test_responses_of_the_gateway_are_problems_of_the_catalogue(api: dict, root: Path) -> None:
+    document = yaml.safe_load((root / "openapi.yaml").read_text())
+    catalogue = {p["type"]: p for p in document["components"]["schemas"]["ProblemDetails"]["examples"]}
+    for name, response in api["x-amazon-apigateway-gateway-responses"].items():
+        problem = gateway_problem(response)
+        expected = {key: catalogue[problem["type"]].get(key) for key in ("type", "title", "status", "detail")}
+        if name == "DEFAULT_5XX":
+            # It stands for several statuses.
+            expected["status"] = None
+        assert {key: problem.get(key) for key in expected} == expected, name
 
 
 def test_another_web_origin_is_deployed(template: dict) -> None:
@@ -255,7 +362,7 @@ def test_the_web_client_has_no_secret_and_its_tokens_are_short_lived(template: d
     assert web["RefreshTokenRotation"] == {"Feature": "ENABLED", "RetryGracePeriodSeconds": 10}
     assert web["EnableTokenRevocation"] is True
     assert web["PreventUserExistenceErrors"] == "ENABLED"
-    # Cognito refuses rotation where the pool's own API may refresh too.
+    # Cognito refuses rotation if the pool's own API may refresh, too.
     assert "ALLOW_REFRESH_TOKEN_AUTH" not in web["ExplicitAuthFlows"]
     assert (web["CallbackURLs"], web["LogoutURLs"]) == ({"Ref": "CallbackUrls"}, {"Ref": "LogoutUrls"})
 
@@ -270,12 +377,12 @@ def test_the_machine_client_signs_in_no_people(template: dict) -> None:
     assert {f"{server['Identifier']}/{s['ScopeName']}" for s in server["Scopes"]} == set(machine["AllowedOAuthScopes"])
 
 
-# --- The way of a submitted order ---
+# --- Submitted orders ---
 
 QUEUES = {"OrdersQueue": "StartOrderFunction", "RecoveryQueue": "RecoverOrderFunction"}
 
 
-def test_queues_are_encrypted_and_keep_what_failed(template: dict) -> None:
+def test_queues_are_encrypted_and_have_dead_letter_queues(template: dict) -> None:
     queues = of_type(template, "AWS::SQS::Queue")
     dead_letter = {name: name.replace("Queue", "DeadLetterQueue") for name in QUEUES}
     assert queues.keys() == {*dead_letter, *dead_letter.values()}
@@ -289,14 +396,14 @@ def test_queues_are_encrypted_and_keep_what_failed(template: dict) -> None:
 
 
 def value(setting: object, overrides: dict[str, str], template: dict) -> int:
-    """A number, or the value that a parameter has with those overrides."""
+    """Returns a number, or the value of a parameter with the given overrides."""
     if isinstance(setting, dict):
         setting = overrides.get(setting["Ref"], template["Parameters"][setting["Ref"]]["Default"])
     return int(setting)
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_take(
+def test_the_visibility_timeout_is_six_times_the_timeout_of_the_function(
     template: dict, root: Path, environment: str
 ) -> None:
     config = tomllib.loads((root / "samconfig.toml").read_text())
@@ -307,7 +414,7 @@ def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_take(
         assert value(queues[queue]["VisibilityTimeout"], overrides, template) >= 6 * timeout
 
 
-def test_a_batch_is_reported_message_by_message(translated: dict) -> None:
+def test_batches_report_failures_by_message(translated: dict) -> None:
     sources = of_type(translated, "AWS::Lambda::EventSourceMapping").values()
     found = {}
     for source in sources:
@@ -324,7 +431,7 @@ def test_the_state_machine_is_durable_and_traced(translated: dict) -> None:
     assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
-def test_executions_that_end_otherwise_lead_to_the_recovery(template: dict) -> None:
+def test_failed_executions_are_sent_to_the_recovery_queue(template: dict) -> None:
     (rule,) = of_type(template, "AWS::Events::Rule").values()
     assert rule["EventPattern"] == {
         "source": ["aws.states"],
@@ -342,20 +449,25 @@ def test_executions_that_end_otherwise_lead_to_the_recovery(template: dict) -> N
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["FailedExecutionsRule", "Arn"]}}}
 
 
-def test_a_refund_that_failed_raises_an_alarm(template: dict, root: Path) -> None:
+def test_failed_refunds_and_unreadable_items_are_counted(template: dict) -> None:
     filters = of_type(template, "AWS::Logs::MetricFilter").values()
-    # The two functions that can know of it, by the line that they log.
-    assert {f["LogGroupName"]["Ref"] for f in filters} == {"CompleteOrderLogs", "RecoverOrderLogs"}
-    assert {f["FilterPattern"] for f in filters} == {"{ $.refund_failed IS TRUE }"}
-    assert "refund_failed = true" in (root / "shared/src/telemetry.rs").read_text()
-    counted = [f["MetricTransformations"] for f in filters]
-    ((metric,), (same,)) = counted
-    assert metric == same
+    namespace = {"Fn::Sub": "OrderApi/${AWS::StackName}"}
+    counted = {}
+    for metric_filter in filters:
+        assert metric_filter["LogGroupName"] == {"Ref": "FunctionLogs"}
+        (metric,) = metric_filter["MetricTransformations"]
+        assert (metric["MetricNamespace"], metric["MetricValue"]) == (namespace, "1")
+        counted[metric["MetricName"]] = metric_filter["FilterPattern"]
+    # End-to-end tests check that the functions log these fields.
+    assert counted == {
+        "RefundsFailed": "{ $.refund_failed IS TRUE }",
+        "UnreadableItems": "{ $.unreadable_item IS TRUE }",
+    }
     alarm = template["Resources"]["RefundFailedAlarm"]["Properties"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
+    assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, "RefundsFailed")
 
 
-def test_alarms_watch_the_refunds_and_both_dead_letter_queues_and_tell_it(template: dict) -> None:
+def test_alarms_watch_refunds_and_both_dead_letter_queues_and_notify(template: dict) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     for alarm in alarms.values():
         assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
@@ -365,7 +477,7 @@ def test_alarms_watch_the_refunds_and_both_dead_letter_queues_and_tell_it(templa
     assert sorted(watched) == ["OrdersDeadLetterQueue", "RecoveryDeadLetterQueue"]
 
 
-def test_mails_are_sent_to_whom_a_parameter_names(template: dict) -> None:
+def test_emails_are_sent_to_the_addresses_in_the_parameters(template: dict) -> None:
     subscriptions = {
         r["Properties"]["TopicArn"]["Ref"]: (
             r["Condition"],
@@ -397,21 +509,21 @@ def test_the_simulators_refuse_a_tenth_of_the_payments_and_a_twentieth_of_the_de
     assert defaults["GracePeriodSeconds"] == 30  # noqa: PLR2004
 
 
-def test_clients_are_made_after_the_scopes_that_they_name(template: dict) -> None:
+def test_clients_are_created_after_their_scopes(template: dict) -> None:
     for client in ("WebClient", "MachineClient"):
         assert template["Resources"][client]["DependsOn"] == "OrdersScopes"
 
 
-def test_the_sign_in_has_an_address_of_its_own_for_each_account_and_stack(template: dict) -> None:
+def test_the_sign_in_domain_is_unique_to_account_and_stack(template: dict) -> None:
     domain = template["Resources"]["UserPoolDomain"]["Properties"]["Domain"]
     assert domain == {"Fn::Sub": "${AWS::StackName}-${AWS::AccountId}"}
 
 
-def test_what_sam_makes_of_it_is_fine(translated: dict, tmp_path: Path) -> None:
+def test_cfn_lint_accepts_the_translated_template(translated: dict, tmp_path: Path) -> None:
     assert lint(translated, tmp_path) == ""
 
 
-# cfn-lint does not follow references in a SAM template. In the translated one it does.
+# cfn-lint follows references only in the translated template.
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
