@@ -18,7 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 from samconfig import asked_for
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
-# A name that serde keeps in every binary that understands HTTP API (v2) events: those with the feature `unauthenticated`.
+# serde keeps this name in every binary that parses HTTP API (v2) events: those with the feature `unauthenticated`.
 UNAUTHENTICATED_ONLY = b"ApiGatewayV2httpRequest"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2 and 2023
 GLIBC = {"provided.al2": (2, 26), "provided.al2023": (2, 34)}
