@@ -51,17 +51,26 @@ async fn make_token(port: u16, variables: &[(&str, &str)]) -> String {
     String::from_utf8(ran.stdout).unwrap().trim().to_owned()
 }
 
-/// The README's lines on using the API, pasted into a shell as they stand.
-async fn paste_readme(port: u16) -> String {
-    let readme = std::fs::read_to_string("../README.md").unwrap();
-    let (_, section) = readme.split_once("## Using the API").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    let blocks: Vec<_> = section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+/// Pastes every `sh` block of a document into one shell, in the checkout, and returns its output.
+async fn paste_blocks(document: &str, port: u16) -> String {
+    let blocks: Vec<_> = document.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let mut bash = Command::new("bash");
     bash.args(["-euc", &blocks.concat()]).current_dir("..").env("PORT", port.to_string());
     let ran = bash.output().await.unwrap();
     assert!(ran.status.success(), "{ran:?}");
     String::from_utf8(ran.stdout).unwrap()
+}
+
+/// Statuses of the answers that `curl -i` printed.
+fn statuses(shown: &str) -> Vec<&str> {
+    shown.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect()
+}
+
+/// Returns the section of `README.md` with the calls of a running system.
+fn first_calls() -> String {
+    let readme = std::fs::read_to_string("../README.md").unwrap();
+    let (_, section) = readme.split_once("\n## First calls\n").unwrap();
+    section.split_once("\n## ").unwrap().0.to_owned()
 }
 
 /// The local stack's command while it runs. It is ended kindly however a test ends: killed, it would leave behind what
@@ -136,11 +145,15 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
     }
     assert_eq!(claims(&make_token(port, &[("SCOPE", "orders/read")]).await)["scope"], "orders/read");
 
-    let shown = paste_readme(port).await;
-    let statuses: Vec<_> = shown.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
-    assert_eq!(statuses, ["201", "200", "200", "200", "200", "204", "201", "201", "202"], "{shown}");
+    let shown = paste_blocks(&first_calls(), port).await;
+    assert_eq!(statuses(&shown), ["201", "200", "200", "200", "200", "204", "202"], "{shown}");
     let end = shown.lines().last().unwrap();
     assert!(end.contains(r#""order_status":"SUCCESS""#) || end.contains(r#""order_status":"FAILURE""#), "{shown}");
+
+    let shown = paste_blocks(&std::fs::read_to_string("../docs/api.md").unwrap(), port).await;
+    let expected = ["201", "200", "200", "200", "200", "412", "204", "201", "201", "422", "202", "400"];
+    assert_eq!(statuses(&shown), expected, "{shown}");
+    assert!(shown.contains(r#"rel="next""#), "the second list is the page after the first: {shown}");
 
     let emulator = format!("AWS_ENDPOINT_URL=http://localhost:{port}\0");
     assert!(processes_with(&emulator).len() > 1, "the emulator and functions run");
