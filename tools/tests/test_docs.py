@@ -1,0 +1,194 @@
+"""README.md and docs/*.md against what they speak of: commands, links, paths and kinds of problems.
+
+The commands that call the API are run by an end-to-end test, local/tests/e2e/dev.rs. The others need an AWS account or
+start servers; they are checked here.
+"""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import botocore.session
+import pytest
+import yaml
+from botocore import xform_name
+from botocore.exceptions import UnknownServiceError
+from botocore.model import OperationNotFoundError
+
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+MAX_README_LINES = 200
+# Options of the AWS CLI itself, which every operation takes.
+GLOBAL_OPTIONS = {"output", "profile", "query", "region"}
+# Folders of the checkout whose files the documents name. What is built or installed is not there yet.
+FOLDERS = ("docs", "events", "functions", "local", "openapi", "shared", "statemachine", "tools", ".github")
+BOTOCORE = botocore.session.get_session()
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+def shell_blocks(text: str) -> list[str]:
+    return [body for _, language, body in FENCE.findall(text) if language == "sh"]
+
+
+def code_spans(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", FENCE.sub("", text))
+
+
+def commands(line: str) -> Iterator[list[str]]:
+    """Yields the words of each command of a line, of those in $(...) too."""
+    while substitution := re.search(r"\$\(([^()]*)\)", line):
+        yield from commands(substitution[1])
+        line = line.replace(substitution[0], "substituted", 1)
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&")
+    lexer.whitespace_split = True
+    command = []
+    for word in lexer:
+        if set(word) <= set("|;&"):
+            yield command
+            command = []
+        else:
+            command.append(word)
+    yield command
+
+
+def commands_of(text: str, program: str) -> Iterator[list[str]]:
+    """Yields the arguments of each command that runs the program, in shell blocks and in code spans."""
+    lines = [line for block in shell_blocks(text) for line in block.splitlines()]
+    spans = [span for span in code_spans(text) if span.startswith(f"{program} ")]
+    for line in lines + spans:
+        for command in commands(line):
+            if command[:1] == [program]:
+                yield command[1:]
+
+
+def make_problems(text: str, makefile: str) -> list[str]:
+    """Verbs and variables that the Makefile does not have."""
+    verbs = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    variables = set(re.findall(r"\$\(([A-Z_]+)\)", makefile))
+    wrong = []
+    for arguments in commands_of(text, "make"):
+        for argument in arguments:
+            name, is_variable, _ = argument.partition("=")
+            if name not in (variables if is_variable else verbs):
+                wrong.append(f"make {argument}")
+    return wrong
+
+
+def aws_problems(text: str) -> list[str]:
+    """Commands of the AWS CLI that it does not have, by the model of the services that it shares with botocore."""
+    wrong = []
+    for service, operation, *arguments in commands_of(text, "aws"):
+        try:
+            model = BOTOCORE.get_service_model(service)
+            names = {xform_name(name, "-"): name for name in model.operation_names}
+            shape = model.operation_model(names.get(operation, operation)).input_shape
+        except (UnknownServiceError, OperationNotFoundError):
+            wrong.append(f"aws {service} {operation}")
+            continue
+        options = {argument.removeprefix("--") for argument in arguments if argument.startswith("--")}
+        unknown = options - GLOBAL_OPTIONS - {xform_name(name, "-") for name in shape.members}
+        wrong += [f"aws {service} {operation} --{option}" for option in sorted(unknown)]
+        # A command that is only named in the text has no options.
+        if options:
+            missing = {xform_name(name, "-") for name in shape.required_members} - options
+            wrong += [f"aws {service} {operation} without --{option}" for option in sorted(missing)]
+    return wrong
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def link_problems(text: str, path: Path) -> list[str]:
+    """Links in the document at that path that lead to no file or to no heading."""
+    wrong = []
+    for link in re.findall(r"\]\(([^)]+)\)", FENCE.sub("", text)):
+        if link.startswith(("https://", "http://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            wrong.append(link)
+    return wrong
+
+
+def path_problems(text: str) -> list[str]:
+    """Files and folders of the checkout that are named in code spans and are not there; `*` stands for any name."""
+    paths = [span for span in code_spans(text) if span.startswith(tuple(f"{folder}/" for folder in FOLDERS))]
+    return [path for path in paths if not list(ROOT.glob(path))]
+
+
+def kinds_of_problems(text: str) -> list[tuple[int | None, str]]:
+    """The rows of the table of kinds: status, none if it varies, and kind."""
+    table = text.partition("| status | kind | when |\n")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (\d+|varies) \| `([a-z-]+)` \| [^|]+ \|$", table, re.MULTILINE)
+    return [(None if status == "varies" else int(status), kind) for status, kind in rows]
+
+
+@every_document
+def test_shell_blocks_are_bash(path: Path) -> None:
+    for block in shell_blocks(path.read_text()):
+        checked = subprocess.run(["bash", "-n"], input=block, check=False, capture_output=True, text=True)
+        assert (checked.returncode, checked.stderr) == (0, ""), block
+
+
+@every_document
+def test_commands_exist(path: Path) -> None:
+    text = path.read_text()
+    assert make_problems(text, (ROOT / "Makefile").read_text()) == []
+    assert aws_problems(text) == []
+
+
+@every_document
+def test_links_and_paths_lead_somewhere(path: Path) -> None:
+    text = path.read_text()
+    assert link_problems(text, path) == []
+    assert path_problems(text) == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= MAX_README_LINES
+
+
+def test_the_api_document_has_every_kind_of_problem() -> None:
+    described = kinds_of_problems((ROOT / "docs/api.md").read_text())
+    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    examples = document["components"]["schemas"]["ProblemDetails"]["examples"]
+    prefix = "urn:problem-type:order-api:"
+    catalogue = [(example.get("status"), example["type"].removeprefix(prefix)) for example in examples]
+    assert len(set(described)) == len(described)
+    assert set(described) == set(catalogue)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "problem"),
+    [
+        ("`make deply ENV=dev`", "make deply"),
+        ("```sh\nmake deploy STAGE=dev\n```", "make STAGE=dev"),
+        ("```sh\nA=$(make tokn | tr a b)\n```", "make tokn"),
+        ("`aws stepfunction stop-execution`", "aws stepfunction stop-execution"),
+        ("`aws stepfunctions stop-executions`", "aws stepfunctions stop-executions"),
+        ("```sh\naws sqs send-message --queue-url u --body b\n```", "aws sqs send-message --body"),
+        ("```sh\naws sqs send-message --queue-url u\n```", "aws sqs send-message without --message-body"),
+        ('  ```sh\n  X="$(aws iam get-role --name r)"\n  ```', "aws iam get-role --name"),
+        ("[deploying](docs/deployment.md)", "docs/deployment.md"),
+        ("[deploying](docs/deploy.md#nowhere)", "docs/deploy.md#nowhere"),
+        ("[here](#nowhere)", "#nowhere"),
+        ("`shared/src/nowhere.rs`", "shared/src/nowhere.rs"),
+    ],
+)
+def test_a_mistake_is_noticed(mistake: str, problem: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    found = [
+        *make_problems(mistake, makefile),
+        *aws_problems(mistake),
+        *link_problems(mistake, ROOT / "README.md"),
+        *path_problems(mistake),
+    ]
+    assert any(problem in one for one in found), found
