@@ -1,6 +1,6 @@
 //! Values that the tests of several modules start from.
 
-#![expect(clippy::unwrap_used, reason = "the values are valid")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test with an invalid value has failed")]
 
 use crate::order::{Order, OrderContent, Processing, Timestamp, UserId};
 
