@@ -1,4 +1,4 @@
-//! The deployment of the template.
+//! Deployment of the template.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,10 +6,11 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::{REGION, Stack, command_for, root, staging};
+use crate::environment::{command_for, root, staging};
+use crate::{REGION, Stack};
 
-/// Deploys the template as stack `name` to the emulator at `endpoint`, by `sam deploy --config-env local`, with those
-/// values of parameters (`Name=value`) besides the ones that `samconfig.toml` gives.
+/// Deploys the template as stack `name` to the emulator at `endpoint` by `sam deploy --config-env local`. `parameters`
+/// (`Name=value`) are added to those in `samconfig.toml`.
 pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::Result<Stack> {
     for file in ["template.yaml", "samconfig.toml", "statemachine/order.asl.json"] {
         stage(file).await.with_context(|| format!("staging {file}"))?;
@@ -24,7 +25,7 @@ pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::
         let found = outputs.iter().find(|output| output.key == key);
         found.map(|output| output.value.clone()).with_context(|| format!("the stack has no output {key}"))
     };
-    // The output's own URL leads to AWS. This is how the emulator serves the same API to every client.
+    // The output ApiUrl is an address of AWS; the emulator serves the same API under its own.
     let stage = output("ApiUrl")?.rsplit('/').next().unwrap_or_default().to_owned();
     Ok(Stack {
         name: name.to_owned(),
@@ -41,10 +42,11 @@ pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::
         recovery_dead_letter_queue: output("RecoveryDeadLetterQueueUrl")?,
         state_machine: output("StateMachineArn")?,
         notifications_topic: output("NotificationsTopicArn")?,
+        function_logs: output("FunctionLogGroup")?,
     })
 }
 
-/// Copies a file of the checkout to the staging folder, in one step: another deployment may be reading it there.
+/// Copies a file of the checkout to the staging folder atomically, because another deployment may be reading it there.
 async fn stage(file: &str) -> std::io::Result<()> {
     static COPIES: AtomicU32 = AtomicU32::new(0);
     let copy = format!("{file}.{}.{}", std::process::id(), COPIES.fetch_add(1, Ordering::Relaxed));
@@ -55,7 +57,7 @@ async fn stage(file: &str) -> std::io::Result<()> {
     tokio::fs::rename(staging().join(copy), staging().join(file)).await
 }
 
-/// The parameters of `samconfig.toml`'s `local`: what is said on the command line takes the place of all of them.
+/// The parameters in `samconfig.toml` for `local`. They are repeated on the command line, which replaces all of them.
 async fn configured_parameters() -> anyhow::Result<Vec<String>> {
     let config: toml::Table = tokio::fs::read_to_string(root().join("samconfig.toml")).await?.parse()?;
     let parameters = config["local"]["deploy"]["parameters"]["parameter_overrides"].clone();

@@ -1,4 +1,4 @@
-//! The emulator as a child process.
+//! MiniStack, the emulator of AWS, as a child process.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
+use crate::environment::{command_for, http, root, staging};
 use crate::group::Group;
-use crate::{command_for, http, root, staging};
 
-/// How long a start may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time that the emulator has to start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// From where the emulator can be reached.
+/// The addresses on which the emulator listens.
 #[derive(Debug, Clone, Copy)]
 pub enum Reach {
-    /// From this machine's own processes.
+    /// Only `localhost`: for this machine's own processes.
     Processes,
-    /// From its containers too, and so from its network: `sam local` needs it.
+    /// All addresses of this machine, which `sam local` needs for its containers. So the machine's network reaches it too.
     Containers,
 }
 
-/// A running MiniStack. It ends with this value, and the functions that it runs end with it.
+/// A running emulator. Dropping it stops the emulator and the functions that it runs.
 #[derive(Debug)]
 pub struct Emulator {
     group: Group,
@@ -32,11 +32,11 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// How many calls of functions may run at once, unless told otherwise.
+    /// Default limit of concurrent function calls.
     pub const CONCURRENCY: u16 = 100;
 
-    /// Starts an empty emulator on that port, or on a free one, and waits until it answers. Beyond so many calls of
-    /// functions at once it throttles, as AWS does: each is a process here.
+    /// Starts an empty emulator on this port, or on a free one, and waits until it answers. Like AWS, it throttles
+    /// function calls beyond `concurrency`; here each concurrent call is a process.
     pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
@@ -63,7 +63,7 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// Where it serves the AWS APIs.
+    /// URL of its AWS APIs.
     #[must_use]
     pub fn endpoint(&self) -> String {
         endpoint(self.port)
@@ -71,12 +71,12 @@ impl Emulator {
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let health = format!("{}/_ministack/health", self.endpoint());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         let client = http().build()?;
         while client.get(&health).send().await.is_err() {
-            if let Some(status) = self.group.ended()? {
+            if let Some(status) = self.group.exit_status()? {
                 let log = fs::read_to_string(self.scratch.join("emulator.log"))?;
-                bail!("the emulator ended at its start ({status}):\n{log}");
+                bail!("the emulator failed to start ({status}):\n{log}");
             }
             ensure!(Instant::now() < deadline, "the emulator does not answer at {health}");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -92,7 +92,7 @@ impl Drop for Emulator {
     }
 }
 
-/// The folder of the emulator that answers there.
+/// The folder of the emulator at this URL.
 pub(crate) fn scratch(endpoint: &str) -> PathBuf {
     let port = endpoint.rsplit(':').next().unwrap_or_default();
     staging().join(format!("emulator-{port}"))
@@ -102,10 +102,13 @@ fn endpoint(port: u16) -> String {
     format!("http://localhost:{port}")
 }
 
-/// That port, if nothing listens on it; or any.
+/// Returns this port, or any free one if none is given. Fails if something listens on it.
 fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).with_context(|| {
-        format!("port {} is in use: stop what listens there, or take another: make dev PORT=4600", port.unwrap_or(0))
+        format!(
+            "port {} is in use: stop the program that listens there, or choose another port: make dev PORT=4600",
+            port.unwrap_or(0)
+        )
     })?;
     Ok(listener.local_addr()?.port())
 }

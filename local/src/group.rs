@@ -1,4 +1,4 @@
-//! Child processes that end with us, and all that they have started with them.
+//! Child processes that end with us, together with everything that they have started.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// How long a stop may take before it is made sure of.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time that a group has to end before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A child and its descendants, in a process group of their own: Ctrl-C reaches us alone, and we end them.
+/// A child and its descendants in a process group of their own: Ctrl-C reaches only us, and we end the group.
 #[derive(Debug)]
 pub struct Group {
     leader: Child,
@@ -24,15 +24,15 @@ impl Group {
         Ok(Self { leader: command.process_group(0).spawn()? })
     }
 
-    /// How the leader has ended, if it has.
-    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    /// Returns the leader's exit status if it has ended.
+    pub fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.leader.try_wait()
     }
 
-    /// Ends the group: kindly, then surely.
+    /// Ends the group: by SIGTERM, and by SIGKILL if that is not enough.
     pub fn stop(&mut self) {
         self.signal(Signal::SIGTERM);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while matches!(self.leader.try_wait(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
         }
@@ -41,7 +41,7 @@ impl Group {
     }
 
     fn signal(&self, signal: Signal) {
-        // It fails when the group is gone already, which is what it is for.
+        // It fails if the group has ended already, which is fine.
         let _ = killpg(Pid::from_raw(self.leader.id().cast_signed()), signal);
     }
 }

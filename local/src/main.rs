@@ -1,4 +1,4 @@
-//! The local stack's command: `make dev` and `make e2e` call it.
+//! The command `local`, which `make dev`, `make watch`, `make e2e` and others run.
 
 use std::io::Write;
 use std::process::{ExitCode, Stdio};
@@ -20,48 +20,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Runs the system until Ctrl-C, with sample orders in it, and shows the functions' logs
+    /// Runs the system with sample orders until Ctrl-C and shows the functions' logs
     Dev {
         /// Port of the emulator
         #[arg(long, default_value_t = 4566)]
         port: u16,
     },
-    /// Serves the API by `cargo lambda watch`, which recompiles what is edited, on a fresh table with sample orders
+    /// Serves the API by `cargo lambda watch`, which recompiles after an edit, with sample orders
     Watch {
         /// Port of the API
         #[arg(long, default_value_t = 9000)]
         port: u16,
     },
-    /// Serves the API by `sam local start-api`, in containers, on a fresh table with sample orders
+    /// Serves the API by `sam local start-api`, in containers, with sample orders
     StartApi {
         /// Port of the API
         #[arg(long, default_value_t = 3000)]
         port: u16,
     },
-    /// Prints where the API is that `dev` serves, or `run`
+    /// Prints the URL of the API that `dev` or `run` serves
     Url {
-        /// Port of the emulator that `dev` has started; by default the system beside which `run` runs this
+        /// Port of the emulator that `dev` has started; by default, the system of the enclosing `run`
         #[arg(long)]
         port: Option<u16>,
     },
-    /// Prints an access token for that API: a machine's, or a person's
+    /// Prints an access token for the API, a machine's or a person's
     Token {
-        /// As for `url`
+        /// Same as for `url`
         #[arg(long)]
         port: Option<u16>,
-        /// The token's scopes, separated by spaces; by default all that are allowed
+        /// Scopes of the token, separated by spaces; by default, all that are allowed
         #[arg(long)]
         scope: Option<String>,
         /// E-mail address of a person
         #[arg(long, requires = "password")]
         person: Option<String>,
-        /// Their password
+        /// Password of that person
         #[arg(long, requires = "person")]
         password: Option<String>,
     },
-    /// Runs a command beside a fresh system on a free port, described by its environment
+    /// Runs a command with a fresh system on a free port; the command's environment describes the system
     Run {
-        /// How many calls of functions may run at once, beyond which they are throttled
+        /// Limit of concurrent function calls; calls beyond it are throttled
         #[arg(long, default_value_t = Emulator::CONCURRENCY)]
         concurrency: u16,
         /// The command and its arguments
@@ -85,15 +85,15 @@ async fn main() -> ExitCode {
             Verb::Run { concurrency, command } => run(concurrency, &command).await,
         }
     };
-    // A signal ends the work by dropping it, and the emulator with it.
-    let done = tokio::select! {
-        done = work => done,
+    // A signal drops the work and, with it, the emulator.
+    let result = tokio::select! {
+        result = work => result,
         () = interrupted() => {
             println!("\nStopped.");
             Ok(ExitCode::SUCCESS)
         }
     };
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
@@ -101,7 +101,7 @@ async fn main() -> ExitCode {
 
 async fn interrupted() {
     let mut signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
-        .map(|kind| signal(kind).unwrap_or_else(|error| panic!("signals can't be handled here: {error}")));
+        .map(|kind| signal(kind).unwrap_or_else(|error| panic!("can't handle signals: {error}")));
     let [interrupt, terminate, hangup] = &mut signals;
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -112,7 +112,7 @@ async fn interrupted() {
 
 async fn dev(port: u16) -> anyhow::Result<ExitCode> {
     let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes).await?;
-    let people = step("Making people", async {
+    let people = step("Creating users", async {
         let mut people = Vec::new();
         for (email, admin) in [("ann@example.com", false), ("bob@example.com", false), ("admin@example.com", true)] {
             people.push(sign_in::add_person(&stack, email, admin).await?);
@@ -128,22 +128,22 @@ async fn dev(port: u16) -> anyhow::Result<ExitCode> {
     let people = people.join("\n");
     println!(
         r#"
-Order API is running. Ctrl-C stops it; nothing is kept.
+Order API is running. Ctrl-C stops it and deletes its data.
 
   API        {api}
   Table      {table}, at {endpoint}
 
-People who can sign in, and their passwords, made for this run:
+Users who can sign in, with passwords created for this run:
 
 {people}
 
-Try, in another terminal, as a machine that is an admin (the token is good for an hour; `make token` prints another):
+Try these in another terminal, as an admin machine (the token is valid for an hour; `make token` prints a new one):
 
   curl -s '{api}/orders?limit=3' -H 'Authorization: Bearer {token}'
 
   curl -s -X POST '{api}/orders' -H "Authorization: Bearer $(make token PORT={port})" -H 'Content-Type: application/json' -d '{{"user_id":"Burger_2","quantity":"3","restaurant_id":"Restaurant 3"}}'
 
-What the functions log, of one more order too, which goes through now:
+Logs of the functions, starting with an order that is submitted now:
 "#,
         endpoint = stack.endpoint,
     );
@@ -176,7 +176,7 @@ async fn watch(port: u16) -> anyhow::Result<ExitCode> {
     let mut server = Server::watch(&stack, port)?;
     println!(
         r"
-The API is served from the sources. Ctrl-C stops it; nothing is kept. The first request to a function compiles it.
+The API is served from the sources. Ctrl-C stops it and deletes its data. The first request to a function compiles it.
 
   curl -s 'http://localhost:{port}/orders?limit=3'
 
@@ -192,8 +192,8 @@ async fn start_api(port: u16) -> anyhow::Result<ExitCode> {
     let mut server = Server::start_api(&stack, port)?;
     println!(
         r"
-The API is served by sam local. Ctrl-C stops it; nothing is kept. Until then the emulator, which asks nobody who they
-are, can be reached from this machine's network: its containers need it.
+The API is served by sam local. Ctrl-C stops it and deletes its data. Until then, everybody in this machine's network can
+reach the emulator, which checks no credentials: the containers need that access.
 
   curl -s 'http://localhost:{port}/orders?limit=3'
 "
@@ -211,11 +211,11 @@ async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
         .kill_on_drop(true)
         .status()
         .await
-        .with_context(|| format!("{} does not start", command[0]))?;
+        .with_context(|| format!("can't start {}", command[0]))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The system on that port of the emulator's, or on a free one. It runs as long as the emulator is kept.
+/// Starts the system on this port of the emulator, or on a free one. It runs until the emulator is dropped.
 async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<(Emulator, Stack)> {
     let emulator = step("Starting the emulator", Emulator::start(port, reach, concurrency)).await?;
     let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK, &[])).await?;
@@ -228,12 +228,12 @@ async fn start_with_samples(port: Option<u16>, reach: Reach) -> anyhow::Result<(
     Ok((emulator, stack))
 }
 
-/// Says what is being done, and how long it took.
-async fn step<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    print!("{what} ... ");
+/// Prints a step and the time that it takes.
+async fn step<T>(name: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    print!("{name} ... ");
     std::io::stdout().flush()?;
     let started = Instant::now();
-    let done = work.await.inspect_err(|_| println!())?;
+    let result = work.await.inspect_err(|_| println!())?;
     println!("{:.1} s", started.elapsed().as_secs_f64());
-    Ok(done)
+    Ok(result)
 }

@@ -1,14 +1,13 @@
-//! Sample orders, so that a new table has something to show.
+//! Sample orders for a new table.
 
 use aws_config::SdkConfig;
 use serde_json::json;
-use shared::config::Tables;
 use shared::order::{Order, Timestamp};
 use shared::store::Orders;
 
 use crate::{Stack, http, sign_in};
 
-/// Saves the sample orders; among them, the one that the files in `events/` speak of.
+/// Saves the sample orders, including the order that the files in `events/` name.
 pub async fn save(stack: &Stack) -> anyhow::Result<()> {
     let client = http().build()?;
     let token = sign_in::machine_token(stack, None).await?;
@@ -30,7 +29,7 @@ pub async fn save(stack: &Stack) -> anyhow::Result<()> {
     save_order_of_events(&stack.sdk_config().await, stack).await
 }
 
-/// Submits an order, which then goes through by itself.
+/// Submits an order.
 pub async fn submit(stack: &Stack, token: &str) -> anyhow::Result<()> {
     let order = json!({"user_id": "Burger_2", "restaurant_id": "Restaurant 3", "quantity": 3});
     let submit = http().build()?.post(format!("{}/orders", stack.api_url)).bearer_auth(token).json(&order);
@@ -38,13 +37,12 @@ pub async fn submit(stack: &Stack, token: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Saves the order that the files in `events/` speak of, as if it had just been made.
+/// Saves the order that the files in `events/` name, as if it had just been created.
 pub async fn save_order_of_events(sdk: &SdkConfig, stack: &Stack) -> anyhow::Result<()> {
     let order: Order = serde_json::from_value(json!({
         "user_id": "Burger_2", "restaurant_id": "Restaurant 3", "quantity": "3",
         "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1", "created_at": "2023-01-02T22:06:33.637839308Z",
         "order_status": "PENDING", "updated_at": Timestamp::now(), "version": 1,
     }))?;
-    let tables = Tables { orders: stack.orders_table.clone(), idempotency: stack.idempotency_table.clone() };
-    Ok(Orders::new(sdk, &tables).create(&order).await?)
+    Ok(Orders::new(sdk, stack.orders_table.as_str()).create(&order).await?)
 }

@@ -1,6 +1,6 @@
-//! The API from the functions as they are built for development, against the local stack's tables: by
-//! `cargo lambda watch` and by `sam local start-api`.
+//! Development servers of the API on the local stack's resources: `cargo lambda watch` and `sam local start-api`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::json;
 
+use crate::environment::{aws_environment, command_for, root, staging};
 use crate::group::Group;
-use crate::{Stack, WEB_ORIGIN, aws_environment, command_for, root, staging};
+use crate::{Stack, WEB_ORIGIN};
 
 /// A running development server.
 #[derive(Debug)]
 pub struct Server(Group);
 
 impl Server {
-    /// Starts `cargo lambda watch`: every route of the API on that port, recompiled when it is edited. The routes stand
-    /// in the workspace's `Cargo.toml`.
+    /// Starts `cargo lambda watch`: every route of the API on this port, recompiled after an edit. The routes stand in
+    /// the workspace's `Cargo.toml`.
     pub fn watch(stack: &Stack, port: u16) -> anyhow::Result<Self> {
-        let variables = aws_environment(&stack.endpoint).into_iter().chain(resources(stack));
-        let variables = variables.chain([("WEB_ORIGIN", WEB_ORIGIN)]).chain(SIMULATORS);
+        let variables = aws_environment(&stack.endpoint).into_iter().chain(variables(stack));
         let lines: Vec<_> = variables.map(|(name, value)| format!("{name}={value}")).collect();
         let file = staging().join(format!("watch-{port}.env"));
         fs::write(&file, lines.join("\n"))?;
@@ -31,17 +31,16 @@ impl Server {
         Ok(Self(Group::spawn(command).context("cargo-lambda does not start: run `make tools`")?))
     }
 
-    /// Starts `sam local start-api` on that port: the template's routes, each function in a container of Lambda's
-    /// image. It expects the functions' builds for that image in `target/start-api/`, and the emulator to listen on
-    /// all of this machine's addresses.
+    /// Starts `sam local start-api` on this port: the template's routes, with each function in a container of Lambda's
+    /// image. It needs the functions' builds for that image in `target/start-api/`, and an emulator that listens on all
+    /// addresses of this machine.
     pub fn start_api(stack: &Stack, port: u16) -> anyhow::Result<Self> {
         let folder = root().join("target/start-api");
         fs::copy(root().join("template.yaml"), folder.join("template.yaml"))?;
         let emulator = stack.endpoint.replace("localhost", "host.docker.internal");
         let endpoints = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"].map(|name| (name, &*emulator));
-        let variables = resources(stack).into_iter().chain(endpoints);
-        let variables = json!({ "Parameters": variables.collect::<std::collections::BTreeMap<_, _>>() });
-        fs::write(folder.join("variables.json"), variables.to_string())?;
+        let variables: BTreeMap<_, _> = variables(stack).into_iter().chain(endpoints).collect();
+        fs::write(folder.join("variables.json"), json!({ "Parameters": variables }).to_string())?;
 
         let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
         let mut command = command_for(&stack.endpoint, &root().join(".tools/aws/bin/sam"));
@@ -54,10 +53,10 @@ impl Server {
         Ok(Self(Group::spawn(command).context("sam does not start: run `make tools`")?))
     }
 
-    /// Waits for its end, which is a failure.
+    /// Waits until the server ends, which is always an error.
     pub async fn wait(&mut self) -> anyhow::Result<()> {
         loop {
-            if let Some(status) = self.0.ended()? {
+            if let Some(status) = self.0.exit_status()? {
                 bail!("the server ended ({status})");
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -65,16 +64,20 @@ impl Server {
     }
 }
 
-/// The variables by which a function finds what it stands on.
-fn resources(stack: &Stack) -> [(&'static str, &str); 5] {
+/// Variables of the functions. One file serves them all, so it has the variables of each.
+///
+/// `PAYMENT_URL` and `RESTAURANT_URL` are left out, so simulators stand in for the providers. They refuse nothing:
+/// every sample event is to get the same response each time.
+fn variables(stack: &Stack) -> [(&'static str, &str); 9] {
     [
+        ("LOG_LEVEL", "info"),
+        ("WEB_ORIGIN", WEB_ORIGIN),
         ("ORDERS_TABLE", &stack.orders_table),
         ("IDEMPOTENCY_TABLE", &stack.idempotency_table),
         ("ORDERS_QUEUE_URL", &stack.orders_queue),
         ("STATE_MACHINE_ARN", &stack.state_machine),
         ("TOPIC_ARN", &stack.notifications_topic),
+        ("PAYMENT_FAILURES_PERCENT", "0"),
+        ("RESTAURANT_FAILURES_PERCENT", "0"),
     ]
 }
-
-/// No provider, and simulators that refuse nothing: a sample event is to be answered as it says.
-const SIMULATORS: [(&str, &str); 2] = [("PAYMENT_FAILURES_PERCENT", "0"), ("RESTAURANT_FAILURES_PERCENT", "0")];

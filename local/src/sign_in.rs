@@ -1,4 +1,4 @@
-//! Signing in to a local stack: people by the hosted sign-in, as a browser does it, and machines by client credentials.
+//! Sign-in to a local stack: people use the hosted sign-in as a browser does, machines use client credentials.
 
 use anyhow::{Context, ensure};
 use aws_sdk_cognitoidentityprovider::Client;
@@ -16,24 +16,24 @@ use crate::{Stack, WEB_ORIGIN, http};
 /// A person with an account.
 #[derive(Clone)]
 pub struct Person {
-    /// The e-mail address by which they sign in.
+    /// E-mail address, the name for signing in.
     pub email: String,
-    /// Their password.
+    /// Password.
     pub password: String,
 }
 
-/// What the token endpoint gives (RFC 6749, 5.1).
+/// Response of the token endpoint (RFC 6749, 5.1).
 #[derive(Clone, Deserialize)]
 pub struct Tokens {
-    /// For the API.
+    /// Token for the API.
     pub access_token: String,
-    /// Says who signed in; only with the scope `openid`.
+    /// Identity of the person who signed in; only with the scope `openid`.
     pub id_token: Option<String>,
-    /// For new tokens; only of people.
+    /// Token for getting new tokens; only people have one.
     pub refresh_token: Option<String>,
 }
 
-/// Makes an account with a password of chance, for an admin or for anybody.
+/// Creates an account with a random password, in the group of admins if asked.
 pub async fn add_person(stack: &Stack, email: &str, admin: bool) -> anyhow::Result<Person> {
     let cognito = Client::new(&stack.sdk_config().await);
     let person = Person { email: email.to_owned(), password: format!("Order-{}", Uuid::new_v4()) };
@@ -62,7 +62,7 @@ pub async fn add_person(stack: &Stack, email: &str, admin: bool) -> anyhow::Resu
     Ok(person)
 }
 
-/// The secret of a machine's client.
+/// Returns the secret of a machine's client.
 pub async fn client_secret(stack: &Stack, client_id: &str) -> anyhow::Result<String> {
     let cognito = Client::new(&stack.sdk_config().await);
     let described =
@@ -71,7 +71,7 @@ pub async fn client_secret(stack: &Stack, client_id: &str) -> anyhow::Result<Str
     client.client_secret.context("the client has no secret")
 }
 
-/// An access token of the stack's machine client, with those scopes, or with all that it may have.
+/// Returns an access token of the stack's machine client with these scopes, by default with all that it may have.
 pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> anyhow::Result<String> {
     let secret = client_secret(stack, &stack.machine_client_id).await?;
     let mut form = vec![("grant_type", "client_credentials")];
@@ -81,7 +81,7 @@ pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> anyhow::Result
     tokens(response).await.map(|tokens| tokens.access_token)
 }
 
-/// The tokens of a person who signs in with those scopes, or with all that the web UI may have.
+/// Signs a person in with these scopes, by default with all that the web UI may have, and returns the tokens.
 pub async fn person_tokens(stack: &Stack, person: &Person, scope: Option<&str>) -> anyhow::Result<Tokens> {
     let attempt = Attempt::new(scope.unwrap_or("openid email orders/read orders/write"));
     let code = attempt.sign_in(stack, person).await?;
@@ -90,26 +90,26 @@ pub async fn person_tokens(stack: &Stack, person: &Person, scope: Option<&str>) 
 
 async fn tokens(response: Response) -> anyhow::Result<Tokens> {
     let status = response.status();
-    // The body of an answer that went well is secret.
-    ensure!(status.is_success(), "the token endpoint answers {status}: {}", response.text().await?);
+    // A successful response must not be printed: its body is secret.
+    ensure!(status.is_success(), "the token endpoint answered {status}: {}", response.text().await?);
     Ok(response.json().await?)
 }
 
-/// A sign-in by authorization code (RFC 6749, 4.1), bound to whoever began it by PKCE (RFC 7636).
+/// A sign-in by authorization code (RFC 6749, 4.1) with PKCE (RFC 7636), so the code is useless to anybody else.
 #[derive(Clone)]
 pub struct Attempt {
-    /// What only the one who began it knows.
+    /// PKCE code verifier, the secret of this attempt.
     pub verifier: String,
-    /// What must come back with the code.
+    /// State, which must come back with the code.
     pub state: String,
-    /// Where the code is sent.
+    /// URL to which the code is sent.
     pub redirect_uri: String,
-    /// What the tokens are to be good for.
+    /// Requested scopes.
     pub scope: String,
 }
 
 impl Attempt {
-    /// Begins one, for those scopes.
+    /// Starts an attempt with these scopes.
     #[must_use]
     pub fn new(scope: &str) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Attempt {
         }
     }
 
-    /// The parameters that ask for a code.
+    /// Query parameters of the authorization request.
     #[must_use]
     pub fn parameters<'a>(&'a self, stack: &'a Stack) -> Vec<(&'static str, String)> {
         vec![
@@ -134,24 +134,24 @@ impl Attempt {
         ]
     }
 
-    /// Fills in the sign-in page as that person, and returns the code that comes back.
+    /// Fills in the sign-in page as this person and returns the authorization code.
     pub async fn sign_in(&self, stack: &Stack, person: &Person) -> anyhow::Result<String> {
         let browser = http().redirect(Policy::none()).build()?;
         let page = browser.get(format!("{}/oauth2/authorize", stack.endpoint)).query(&self.parameters(stack));
         let page = page.send().await?;
-        ensure!(page.status() == 200, "the sign-in page answers {}", page.status());
+        ensure!(page.status() == 200, "the sign-in page answered {}", page.status());
         let mut form = self.parameters(stack);
         form.extend([("username", person.email.clone()), ("password", person.password.clone())]);
-        let answer = browser.post(format!("{}/login", stack.endpoint)).form(&form).send().await?;
-        let location = answer.headers().get(LOCATION).context("the sign-in is refused")?.to_str()?;
+        let response = browser.post(format!("{}/login", stack.endpoint)).form(&form).send().await?;
+        let location = response.headers().get(LOCATION).context("the sign-in was refused")?.to_str()?;
         let location = Url::parse(location)?;
-        ensure!(location.as_str().starts_with(&self.redirect_uri), "it leads elsewhere");
+        ensure!(location.as_str().starts_with(&self.redirect_uri), "the redirect leads elsewhere");
         let parameter = |name| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        ensure!(parameter("state").as_ref() == Some(&self.state), "it has another state");
-        parameter("code").context("no code came back")
+        ensure!(parameter("state").as_ref() == Some(&self.state), "the redirect has another state");
+        parameter("code").context("the redirect has no code")
     }
 
-    /// Asks for tokens in exchange for the code.
+    /// Exchanges the code for tokens.
     pub async fn exchange(&self, stack: &Stack, code: &str) -> anyhow::Result<Response> {
         let form = [
             ("grant_type", "authorization_code"),
