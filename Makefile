@@ -1,4 +1,4 @@
-# The verbs of this repository. `make help` lists them.
+# Commands of this repository. `make help` lists them.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,14 +10,14 @@ PORT ?= 4566
 WATCH_PORT ?= 9000
 START_API_PORT ?= 3000
 DOCS_PORT ?= 8080
-# Not taken from the environment: to a shell, ENV is something else.
+# Not taken from the environment, because ENV means something else to a shell.
 ENV = dev
 # Lambda's provided.al2 has glibc 2.26.
 RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
 
 export CARGO_TARGET_DIR := $(CURDIR)/target
 export SAM_CLI_TELEMETRY := 0
-# A failed assertion says enough.
+# The message of a failed assertion is enough.
 export RUST_BACKTRACE := 0
 # The pinned tools come first: cargo-lambda, zig, sam, cfn-lint.
 export PATH := $(CURDIR)/.tools/aws/bin:$(PATH)
@@ -25,8 +25,8 @@ export PATH := $(CURDIR)/.tools/aws/bin:$(PATH)
 PHASE := @tools/phase
 
 .PHONY: help
-help: ## Lists the verbs
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+help: ## Lists the commands
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 # --- The two commands ---
 
@@ -36,7 +36,7 @@ dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
 	@exec target/debug/local dev --port $(PORT)
 
 .PHONY: watch
-watch: tools host-build ## Serves the API from the sources and recompiles what is edited (WATCH_PORT=9000)
+watch: tools host-build ## Serves the API from the sources and recompiles after edits (WATCH_PORT=9000)
 	@cargo build --locked --workspace --bin local
 	@exec target/debug/local watch --port $(WATCH_PORT)
 
@@ -49,21 +49,21 @@ start-api: docker tools host-build ## Serves the API by sam local start-api; nee
 
 .PHONY: docker
 docker:
-	@docker info >/dev/null 2>&1 || { echo 'error: no Docker engine answers here; make start-api needs one' >&2; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo 'error: make start-api needs Docker, and no Docker engine answers' >&2; exit 1; }
 
 .PHONY: url
-url: ## Prints where the system that `make dev` runs serves its API
+url: ## Prints the URL of the API that `make dev` runs
 	@cargo build --quiet --locked --workspace --bin local
 	@target/debug/local url --port $(PORT)
 
 .PHONY: token
-token: ## Prints an access token for it: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
+token: ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
 	@cargo build --quiet --locked --workspace --bin local
 	@target/debug/local token --port $(PORT) $(if $(SCOPE),--scope '$(SCOPE)') \
 	  $(if $(PERSON),--person '$(PERSON)' --password '$(PASSWORD)')
 
 .PHONY: test
-test: ## Passes all tests; prints the time of each phase
+test: ## Runs all tests and prints the time of each phase
 	@rm -f target/phases
 	$(PHASE) tools $(MAKE) tools
 	$(PHASE) lint $(MAKE) lint
@@ -74,31 +74,33 @@ test: ## Passes all tests; prints the time of each phase
 	$(PHASE) e2e $(MAKE) e2e
 	@tools/phase --summary
 
-# --- Their parts ---
+# --- Parts of make test ---
 
 .PHONY: check
-check: tools lint unit template ## Lints, unit and store tests, template checks
+check: tools lint unit template ## Runs lints, unit tests and template checks
 
 .PHONY: lint
-lint: ## Format and lints
+lint: ## Checks formatting and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	@# Not among all targets: `cargo test` leaves it out.
+	cargo clippy --locked --package local --test e2e --quiet -- -D warnings
 	cargo clippy --locked --package shared --features unauthenticated --quiet -- -D warnings
 	ruff format --check --quiet tools
 	ruff check --quiet tools
 
 .PHONY: unit
-unit: ## Unit tests, and the store against a DynamoDB engine in process
-	cargo test --quiet --locked --workspace --lib --bins --test store --test providers --test workflow --test up_to_date
+unit: ## Runs every Rust test that needs no running system
+	cargo test --quiet --locked --workspace
 
 .PHONY: template
-template: ## Checks of the template and of the tools around it
+template: ## Checks the template and the tools
 	sam validate --lint
 	cfn-lint template.yaml
 	pytest --quiet tools/tests
 
 .PHONY: release-build
-release-build: ## Builds what is deployed to AWS: arm64 zips in target/lambda
+release-build: ## Builds the arm64 zips for AWS in target/lambda
 	@rustup target list --installed | grep -qx aarch64-unknown-linux-gnu || rustup target add aarch64-unknown-linux-gnu
 	cargo lambda build --release --locked --target $(RELEASE_TARGET) --output-format zip
 
@@ -107,51 +109,51 @@ check-zips: ## Checks that the zips run on the template's architecture and runti
 	@python tools/check_zips.py --config-env $(ENV)
 
 .PHONY: host-build
-host-build: target/local/.built ## Builds the functions for this machine, apart from what is deployed
+host-build: target/local/.built ## Builds the functions for this machine in target/local
 
-# Cargo alone would find nothing to do, but the zips would be made anew at every start.
+# cargo-lambda would write the zips again at every start, even if nothing has changed.
 target/local/.built: $(shell find functions shared Cargo.toml Cargo.lock rust-toolchain.toml tools/requirements.txt -type f)
 	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip
 	@touch $@
 
 .PHONY: e2e
-e2e: ## End-to-end tests on a fresh local stack
+e2e: ## Runs the end-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	cargo build --quiet --locked --workspace --bin local
-	@# A load, and so on a system of its own: with more calls at once than two cores can serve in time, the functions
-	@# and the emulator that they call would only keep each other waiting.
+	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
+	@# and the emulator would only wait for each other.
 	target/debug/local run --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
 	target/debug/local run -- $(MAKE) e2e-on-stack
 
 .PHONY: e2e-on-stack
 e2e-on-stack:
 	cargo test --locked --workspace --test e2e -- --skip workflow:: --skip watch:: --skip logs::
-	@# They wait for the most part.
+	@# These tests mostly wait, so more of them can run at once.
 	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
 	tools/fuzz/run
-	@# After them, for it looks at what they have left.
+	@# After the others, because it reads their logs.
 	cargo test --locked --workspace --test e2e logs::
-	@# By itself and last, for it compiles, with other flags.
+	@# Alone and last, because it compiles, with other flags.
 	cargo test --locked --workspace --test e2e watch::
 
 .PHONY: fuzz
-fuzz: ## schemathesis alone: openapi.yaml against a fresh local stack (after make tools host-build)
+fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-build)
 	cargo build --quiet --locked --workspace --bin local
 	target/debug/local run -- tools/fuzz/run
 
 .PHONY: openapi
-openapi: ## Writes openapi.yaml anew from the types
+openapi: ## Generates openapi.yaml from the types
 	cargo build --quiet --locked --workspace --bin openapi
 	target/debug/openapi >openapi.yaml
 
 .PHONY: docs
-docs: tools openapi/node_modules ## Serves a page of openapi.yaml to read (DOCS_PORT=8080)
+docs: tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
 	@mkdir -p target/docs
 	@cp openapi/page.html target/docs/index.html
 	@cp openapi/node_modules/swagger-ui-dist/swagger-ui{.css,-bundle.js} target/docs/
 	@python -c 'import json, yaml; print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml")), default=str))' \
 	  >target/docs/document.js
-	@echo 'http://localhost:$(DOCS_PORT) - Ctrl-C stops it'
+	@echo 'http://localhost:$(DOCS_PORT) - Ctrl-C stops the server'
 	@exec python -m http.server --directory target/docs --bind 127.0.0.1 $(DOCS_PORT) >/dev/null 2>&1
 
 openapi/node_modules: openapi/package-lock.json
@@ -170,7 +172,7 @@ deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV
 	sam deploy --config-env $(ENV)
 
 .PHONY: redrive
-redrive: tools ## Moves what is in the dead-letter queues back to their queues (ENV=dev or prod)
+redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
 
 # --- Tools, inside the checkout ---
@@ -192,7 +194,7 @@ prerequisites:
 	@touch $@
 
 .PHONY: lock
-lock: ## Pins the tools anew, after an edit of tools/*.in
+lock: ## Updates the pinned tools after an edit of tools/*.in
 	@python3 -m venv .tools/lock
 	@.tools/lock/bin/pip install --quiet --disable-pip-version-check uv
 	@for name in requirements emulator-requirements; do \
@@ -200,5 +202,5 @@ lock: ## Pins the tools anew, after an edit of tools/*.in
 	    tools/$$name.in --output-file tools/$$name.txt; done
 
 .PHONY: clean
-clean: ## Removes everything that was built or installed
+clean: ## Removes all builds and installed tools
 	rm -rf target .tools

@@ -1,7 +1,7 @@
-//! The document that is checked in is the one that the types make.
+//! `openapi.yaml` is up to date with the types.
 
 #[test]
 fn openapi_yaml_is_up_to_date() {
-    let made = openapi::document().to_yaml().expect("the document has a YAML form");
-    assert_eq!(made, include_str!("../../openapi.yaml"), "openapi.yaml is stale: run `make openapi`");
+    let generated = openapi::document().to_yaml().expect("the document has a YAML form");
+    assert_eq!(generated, include_str!("../../openapi.yaml"), "openapi.yaml is stale: run `make openapi`");
 }
