@@ -1,4 +1,4 @@
-//! The sample events, each sent through its function's bootstrap.
+//! The sample events, each sent to its function.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,9 @@ use aws_sdk_lambda::primitives::Blob;
 use local::{Stack, deploy, samples};
 use serde_json::{Value, json};
 
-/// The functions, in an order in which each event finds what it speaks of: the sample order, or the one before.
+use crate::support::functions;
+
+/// Names of the functions, in an order in which each sample event finds the order that it needs.
 pub const FUNCTIONS: [&str; 14] = [
     "get-orders",
     "get-order",
@@ -25,26 +27,26 @@ pub const FUNCTIONS: [&str; 14] = [
     "start-order",
 ];
 
-/// Asserts that this is what the function answers to its event.
-pub fn assert_answered(function: &str, answer: &Value) {
+/// Asserts that this is the function's response to its sample event.
+pub fn assert_response(function: &str, response: &Value) {
     let http = |status: u16| {
-        assert_eq!(answer["statusCode"], status, "{function}: {answer}");
-        serde_json::from_str::<Value>(answer["body"].as_str().unwrap_or_default()).unwrap_or_default()
+        assert_eq!(response["statusCode"], status, "{function}: {response}");
+        serde_json::from_str::<Value>(response["body"].as_str().unwrap_or_default()).unwrap_or_default()
     };
     let sample = json!("01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1");
     match function {
-        "get-orders" => assert_eq!(http(200)[0]["user_id"], "Burger_2", "{answer}"),
-        "get-order" | "update-order" => assert_eq!(http(200)["id"], sample, "{answer}"),
+        "get-orders" => assert_eq!(http(200)[0]["user_id"], "Burger_2", "{response}"),
+        "get-order" | "update-order" => assert_eq!(http(200)["id"], sample, "{response}"),
         "delete-order" => assert_eq!(http(204), Value::Null),
-        "put-order" => assert!(http(201)["id"].is_string(), "{answer}"),
-        "submit-order" => assert_eq!(http(202)["processing"], "workflow", "{answer}"),
-        "save-order" | "complete-order" => assert_eq!(*answer, Value::Null, "{function}"),
-        "accept-order" => assert!(answer["accepted_at"].is_string(), "{answer}"),
+        "put-order" => assert!(http(201)["id"].is_string(), "{response}"),
+        "submit-order" => assert_eq!(http(202)["processing"], "workflow", "{response}"),
+        "save-order" | "complete-order" => assert_eq!(*response, Value::Null, "{function}"),
+        "accept-order" => assert!(response["accepted_at"].is_string(), "{response}"),
         "process-payment" | "send-order" | "refund-payment" => {
-            assert_eq!(*answer, json!({"decision": "YES"}), "{function}");
+            assert_eq!(*response, json!({"decision": "YES"}), "{function}");
         }
-        "start-order" | "recover-order" => assert_eq!(*answer, json!({"batchItemFailures": []}), "{function}"),
-        other => panic!("{other} has no answer here"),
+        "start-order" | "recover-order" => assert_eq!(*response, json!({"batchItemFailures": []}), "{function}"),
+        other => panic!("{other} has no expected response here"),
     }
 }
 
@@ -54,29 +56,26 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_function_has_its_event() {
-    let answered = BTreeSet::from(FUNCTIONS.map(str::to_owned));
-    assert_eq!(names("functions"), answered);
-    assert_eq!(names("events"), answered);
+fn every_function_has_a_sample_event() {
+    let expected = BTreeSet::from(FUNCTIONS.map(str::to_owned));
+    assert_eq!(names("functions"), expected);
+    assert_eq!(names("events"), expected);
 }
 
 #[tokio::test]
-async fn every_event_is_answered() {
+async fn every_sample_event_gets_the_expected_response() {
     let endpoint = Stack::from_environment().unwrap().endpoint;
-    let nothing_fails = ["PaymentFailuresPercent=0", "RestaurantFailuresPercent=0"];
-    let stack = deploy(&endpoint, "order-api-events", &nothing_fails).await.unwrap();
+    let no_failures = ["PaymentFailuresPercent=0", "RestaurantFailuresPercent=0"];
+    let stack = deploy(&endpoint, "order-api-events", &no_failures).await.unwrap();
     let sdk = stack.sdk_config().await;
     samples::save_order_of_events(&sdk, &stack).await.unwrap();
     let lambda = aws_sdk_lambda::Client::new(&sdk);
-    let functions =
-        lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.unwrap();
+    let functions = functions(&stack).await;
 
     for name in FUNCTIONS {
-        let pascal: String = name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-        let prefix = format!("{}-{pascal}Function-", stack.name);
-        let function = functions.iter().filter_map(|f| f.function_name()).find(|f| f.starts_with(&prefix)).unwrap();
+        let function = functions[name].function_name().unwrap();
         let event = std::fs::read(format!("../events/{name}.json")).unwrap();
         let invoked = lambda.invoke().function_name(function).payload(Blob::new(event)).send().await.unwrap();
-        assert_answered(name, &serde_json::from_slice(invoked.payload().unwrap().as_ref()).unwrap());
+        assert_response(name, &serde_json::from_slice(invoked.payload().unwrap().as_ref()).unwrap());
     }
 }

@@ -1,17 +1,20 @@
-//! What the API answers when something under it is broken. Each test breaks a stack of its own.
+//! Responses of the API while something that it depends on is broken. A test that breaks a service has its own stack.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::logs::lines;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{Answer, Api, send, set_variable};
+use crate::events::FUNCTIONS;
+use crate::support::{Answer, Api, encode, eventually, send, set_variable, user};
 
-/// The variable that says where DynamoDB is.
+/// The variable with the URL of DynamoDB.
 const DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
-/// All functions of the API, asked once.
-async fn ask_all(api: &Api) -> Vec<Answer> {
+/// Sends one request to each function of the API.
+async fn request_all(api: &Api) -> Vec<Answer> {
     let order = "/orders/Ann/order/01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
     let body = json!({"user_id": "Ann", "restaurant_id": "R", "quantity": 1});
     vec![
@@ -25,7 +28,7 @@ async fn ask_all(api: &Api) -> Vec<Answer> {
 }
 
 async fn assert_unavailable(api: &Api) {
-    for answer in ask_all(api).await {
+    for answer in request_all(api).await {
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
         assert_eq!(answer.json()["type"], "urn:problem-type:order-api:unavailable");
         answer.problem(503);
@@ -33,19 +36,19 @@ async fn assert_unavailable(api: &Api) {
 }
 
 #[tokio::test]
-async fn while_dynamodb_is_away_it_is_503_with_retry_after() {
+async fn responses_are_503_with_retry_after_while_dynamodb_is_unreachable() {
     let api = Api::of_own_stack("order-api-away", &[]).await;
-    // Nobody listens on the port of a listener that is gone.
+    // The listener is closed at once, so nothing listens on its port.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    set_variable(&api.stack, "", DYNAMODB, Some(&format!("http://{address}"))).await;
+    set_variable(&api.stack, &FUNCTIONS, DYNAMODB, Some(&format!("http://{address}"))).await;
     assert_unavailable(&api).await;
 }
 
 #[tokio::test]
-async fn while_dynamodb_throttles_it_is_503_with_retry_after() {
+async fn responses_are_503_with_retry_after_while_dynamodb_throttles() {
     let api = Api::of_own_stack("order-api-throttled", &[]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    set_variable(&api.stack, "", DYNAMODB, Some(&format!("http://{}", listener.local_addr().unwrap()))).await;
+    set_variable(&api.stack, &FUNCTIONS, DYNAMODB, Some(&format!("http://{}", listener.local_addr().unwrap()))).await;
     tokio::spawn(async move {
         let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
         let response = format!(
@@ -67,17 +70,48 @@ async fn while_dynamodb_throttles_it_is_503_with_retry_after() {
 }
 
 #[tokio::test]
-async fn a_mistake_of_ours_is_500_and_says_nothing_of_the_inside() {
+async fn an_internal_error_is_500_and_reveals_nothing_internal() {
     let api = Api::of_own_stack("order-api-broken", &[]).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
     for table in [&api.stack.orders_table, &api.stack.idempotency_table] {
         dynamodb.delete_table().table_name(table).send().await.unwrap();
     }
-    for answer in ask_all(&api).await {
+    for answer in request_all(&api).await {
         assert_eq!(answer.json()["type"], "urn:problem-type:order-api:internal");
-        for inside in [api.stack.orders_table.as_str(), "DynamoDB", "ResourceNotFound", "Exception", "rust"] {
-            assert!(!answer.body.contains(inside), "{inside} in {answer:?}");
+        for internal in [api.stack.orders_table.as_str(), "DynamoDB", "ResourceNotFound", "Exception", "rust"] {
+            assert!(!answer.body.contains(internal), "{internal} in {answer:?}");
         }
         answer.problem(500);
     }
+}
+
+#[tokio::test]
+async fn an_unreadable_item_is_skipped_in_lists_and_logged() {
+    let api = Api::new().await;
+    let user = user("Unreadable");
+    let order = api.order(&user).await;
+    let id = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
+    let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let (table, key) = (&api.stack.orders_table, [("user_id", text(&user)), ("id", text(id))]);
+    dynamodb.put_item().table_name(table).set_item(Some(key.clone().map(owned).into())).send().await.unwrap();
+
+    let user_id = encode(&user);
+    assert_eq!(api.get(&format!("/orders?user_id={user_id}")).await.is(200).json(), json!([order]));
+    let logged = eventually("the item is logged", || async {
+        let lines = lines(&api.stack).await.unwrap();
+        let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find(|line| line["unreadable_item"] == true && line.to_string().contains(&user))
+    });
+    let logged = logged.await;
+    assert_eq!(logged["level"], "ERROR");
+    assert!(logged.to_string().contains(id), "{logged}");
+    // On its own, it is an error.
+    api.get(&format!("/orders/{user_id}/order/{id}")).await.problem(500);
+
+    dynamodb.delete_item().table_name(table).set_key(Some(key.map(owned).into())).send().await.unwrap();
+}
+
+fn owned((name, value): (&str, AttributeValue)) -> (String, AttributeValue) {
+    (name.to_owned(), value)
 }

@@ -1,12 +1,13 @@
-//! The system through its public API, on the local stack that `make e2e` starts.
+//! End-to-end tests: the system through its public API, on the local stack that `make e2e` starts.
 //!
-//! Each test works with users of its own, or breaks a stack of its own, so they run side by side.
+//! Tests run in parallel, so each one has its own users, and one that breaks something has its own stack.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't continue has failed")]
 
 mod api;
 mod auth;
 mod dev;
+mod environment;
 mod events;
 mod faults;
 mod idempotency;

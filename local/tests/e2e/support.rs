@@ -1,5 +1,6 @@
-//! The API as a client speaks to it.
+//! A client of the API, and helpers for the tests.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_lambda::types::Environment;
+use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use local::sign_in::{self, Person};
 use local::{Stack, deploy, http};
@@ -23,7 +24,7 @@ pub struct Api {
     token: Option<String>,
 }
 
-/// What came back: status, headers and body.
+/// A response: status, headers, body, and the URL of its request.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -47,7 +48,7 @@ impl Answer {
         self
     }
 
-    /// Asserts that it is a problem of that status, in full form, and returns the names of its bad fields.
+    /// Asserts that it is a complete problem with this status, and returns the names of its bad fields.
     #[track_caller]
     pub fn problem(self, status: u16) -> Vec<String> {
         let answer = self.is(status);
@@ -70,17 +71,17 @@ impl Answer {
 }
 
 impl Api {
-    /// As a machine that is an admin.
+    /// Client with a token of an admin machine.
     pub async fn new() -> Self {
         Self::of(Stack::from_environment().unwrap()).await
     }
 
-    /// The same, of a stack of the test's own, with those values of its parameters.
+    /// Deploys a separate stack for one test, with these parameters, and returns an admin client of it.
     pub async fn of_own_stack(name: &str, parameters: &[&str]) -> Self {
         Self::of(deploy(&Stack::from_environment().unwrap().endpoint, name, parameters).await.unwrap()).await
     }
 
-    /// The same for another test: connections belong to the test that has made them.
+    /// The same client with its own connections, since connections can't be used after the test that opened them.
     pub fn with_http_of_its_own(&self) -> Self {
         Self { http: http().build().unwrap(), ..self.clone() }
     }
@@ -90,17 +91,17 @@ impl Api {
         Self { stack, http: http().build().unwrap(), token: Some(token) }
     }
 
-    /// As the bearer of that token.
+    /// Client with this token.
     pub fn with_token(&self, token: impl Into<String>) -> Self {
         Self { token: Some(token.into()), ..self.clone() }
     }
 
-    /// As nobody.
+    /// Client without a token.
     pub fn without_token(&self) -> Self {
         Self { token: None, ..self.clone() }
     }
 
-    /// The API of a development server, which asks for no token.
+    /// Client of a development server, which needs no token.
     pub fn of_development(api_url: String, http: Client) -> Self {
         Self { stack: Stack { api_url, ..Stack::from_environment().unwrap() }, http, token: None }
     }
@@ -117,7 +118,7 @@ impl Api {
         }
     }
 
-    /// What is at the URL that a header has named.
+    /// Gets the URL that a header has named.
     pub async fn follow(&self, url: Url) -> Answer {
         send(self.request_url(Method::GET, url)).await
     }
@@ -142,7 +143,7 @@ impl Api {
         send(self.request(Method::DELETE, path).header("If-Match", if_match)).await
     }
 
-    /// A new order of that user.
+    /// Creates an order of this user.
     pub async fn order(&self, user: &str) -> Value {
         self.put("/orders", &json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3}))
             .await
@@ -150,12 +151,12 @@ impl Api {
             .json()
     }
 
-    /// What no request can do: an order that is final.
+    /// Makes the order final, which no request can do.
     pub async fn finish(&self, order: &Value) {
         self.set(order, "order_status", "SUCCESS").await;
     }
 
-    /// What no request can do: an order that is accepted, and so in process.
+    /// Makes the order accepted, and so in process, which no request can do.
     pub async fn accept(&self, order: &Value) {
         self.set(order, "accepted_at", "2023-01-02T22:06:33.637839308Z").await;
     }
@@ -175,13 +176,35 @@ impl Api {
     }
 }
 
-/// Gives a variable of the stack's functions another value, or takes it away: of those whose names in the template begin
-/// so.
-pub async fn set_variable(stack: &Stack, functions: &str, variable: &str, value: Option<&str>) {
+/// Returns the stack's functions by their names in `functions/`.
+pub async fn functions(stack: &Stack) -> BTreeMap<String, FunctionConfiguration> {
     let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
     let all = lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.unwrap();
-    let prefix = format!("{}-{functions}", stack.name);
-    for function in all.into_iter().filter(|function| function.function_name().unwrap().starts_with(&prefix)) {
+    let prefix = format!("{}-", stack.name);
+    let functions = all.into_iter().filter_map(|function| {
+        let (name, _) = function.function_name()?.strip_prefix(&prefix)?.split_once("Function-")?;
+        Some((kebab_case(name), function))
+    });
+    functions.collect()
+}
+
+fn kebab_case(pascal_case: &str) -> String {
+    let mut name = String::new();
+    for letter in pascal_case.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+/// Sets or removes a variable of the stack's functions with these names.
+pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: Option<&str>) {
+    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
+    let mut functions = functions(stack).await;
+    for name in names {
+        let function = functions.remove(*name).unwrap_or_else(|| panic!("no function {name}"));
         let mut variables = function.environment.unwrap().variables.unwrap();
         match value {
             Some(value) => variables.insert(variable.to_owned(), value.to_owned()),
@@ -203,7 +226,7 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// A user that no other test has.
+/// Returns a user name that no other test has.
 pub fn user(name: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("{name} {}", NUMBER.fetch_add(1, Ordering::Relaxed))
@@ -219,17 +242,17 @@ pub fn path_of(order: &Value) -> String {
     format!("/orders/{}/order/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
 }
 
-/// The path that the published examples delete by.
+/// The path for deletion in the published examples.
 pub fn published_path_of(order: &Value) -> String {
     format!("/order/{}/id/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
 }
 
-/// A token of the stack's machine client.
+/// Returns a token of the stack's machine client.
 pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> String {
     remember(sign_in::machine_token(stack, scope).await.unwrap())
 }
 
-/// Somebody with an account that no other test has.
+/// Creates an account that no other test has.
 pub async fn person(stack: &Stack, name: &str, admin: bool) -> Person {
     let person = sign_in::add_person(stack, &format!("{}@example.com", user(name).replace(' ', ".")), admin).await;
     let person = person.unwrap();
@@ -237,43 +260,43 @@ pub async fn person(stack: &Stack, name: &str, admin: bool) -> Person {
     person
 }
 
-/// The access token that the person gets by signing in, with those scopes or all that the web UI may have.
+/// Signs the person in with these scopes, by default with all that the web UI may have; returns the access token.
 pub async fn person_token(stack: &Stack, person: &Person, scope: Option<&str>) -> String {
     let tokens = sign_in::person_tokens(stack, person, scope).await.unwrap();
     tokens.id_token.into_iter().chain(tokens.refresh_token).for_each(|token| _ = remember(token));
     remember(tokens.access_token)
 }
 
-/// Keeps a secret for the test that looks for it in the logs, and gives it back.
+/// Records a secret for the test that looks for secrets in the logs, and returns it.
 pub fn remember<S: AsRef<str>>(secret: S) -> S {
     let mut file = File::options().append(true).create(true).open(secrets_file()).unwrap();
-    // In one write, for other tests write too.
+    // In one write, because other tests write to the file too.
     file.write_all(format!("{}\n", secret.as_ref()).as_bytes()).unwrap();
     secret
 }
 
-/// Where the secrets of this run are kept, as long as its stack runs.
+/// Path of the file with the secrets of this run. It is removed with the stack.
 pub fn secrets_file() -> PathBuf {
     Stack::from_environment().unwrap().scratch().join("secrets")
 }
 
-/// The claims of a token, unverified.
+/// Returns the claims of a token without verifying it.
 pub fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// How long anything may take that is waited for. Six tries of a payment take a minute.
-pub const PATIENCE: Duration = Duration::from_mins(4);
+/// Time limit of everything that a test waits for. Six attempts at a payment take a minute.
+pub const WAIT_TIMEOUT: Duration = Duration::from_mins(4);
 
-/// What is found in the end.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until `look` finds something, and returns it.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(expected: &str, look: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{expected}: not within {WAIT_TIMEOUT:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
