@@ -1,4 +1,4 @@
-//! Every row of the API and every error, over HTTP.
+//! Every operation and every error of the API, over HTTP.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use tokio::task::JoinSet;
 
 use crate::support::{Answer, Api, encode, path_of, published_path_of, send, text, user};
 
-/// An id that no order has.
+/// Well-formed id of no order.
 const NO_ID: &str = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
 
 #[tokio::test]
-async fn the_published_examples_work_as_they_stand() {
+async fn the_published_examples_work_unchanged() {
     let api = Api::new().await;
     let made = api
         .put("/orders", &json!({"user_id": "Burger_2", "quantity": "3", "restaurant_id": "Restaurant 3"}))
         .await
         .is(201);
     let order = made.json();
-    // The six fields come first, in this order, and these are their forms.
+    // The six published fields come first, in this order and format.
     let fields = ["user_id", "restaurant_id", "quantity", "id", "created_at", "order_status"];
     let places: Vec<_> = fields.iter().map(|field| made.body.find(&format!("\"{field}\":\"")).unwrap()).collect();
     assert!(places.is_sorted(), "{}", made.body);
@@ -47,20 +47,20 @@ async fn an_order_is_created_read_changed_and_deleted() {
     assert_eq!(order["version"], 1);
     assert_eq!(order["updated_at"], order["created_at"]);
 
-    // Location is relative to the URL that was asked for.
+    // Location is relative to the URL of the request.
     let location = made.url.join(made.header("location")).unwrap();
     let read = api.follow(location).await.is(200);
     assert_eq!((read.header("etag"), read.json()), (r#""1""#, order.clone()));
 
     let changed = api.put(&path_of(&order), &json!({"restaurant_id": "Café", "quantity": "1000"})).await.is(200);
-    let mut wished = order.clone();
-    wished["restaurant_id"] = json!("Café");
-    wished["quantity"] = json!("1000");
-    wished["version"] = json!(2);
-    wished["updated_at"] = changed.json()["updated_at"].clone();
-    assert_eq!((changed.header("etag"), changed.json()), (r#""2""#, wished.clone()));
-    assert!(wished["updated_at"].as_str() > order["updated_at"].as_str());
-    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), wished);
+    let mut expected = order.clone();
+    expected["restaurant_id"] = json!("Café");
+    expected["quantity"] = json!("1000");
+    expected["version"] = json!(2);
+    expected["updated_at"] = changed.json()["updated_at"].clone();
+    assert_eq!((changed.header("etag"), changed.json()), (r#""2""#, expected.clone()));
+    assert!(expected["updated_at"].as_str() > order["updated_at"].as_str());
+    assert_eq!(api.get(&path_of(&order)).await.is(200).json(), expected);
 
     let gone = api.delete(&path_of(&order)).await.is(204);
     assert!(gone.body.is_empty());
@@ -68,7 +68,7 @@ async fn an_order_is_created_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
+async fn put_orders_with_an_id_replaces_the_content_of_that_order() {
     let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let mut body = json!({"user_id": order["user_id"], "id": order["id"], "restaurant_id": "Other", "quantity": 7});
@@ -77,11 +77,11 @@ async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
     assert_eq!(changed.json()["quantity"], "7");
     assert_eq!(api.get(&path_of(&order)).await.is(200).json(), changed.json());
 
-    // If-Match is honoured here too.
+    // If-Match applies here too.
     api.put_if("/orders", &body, r#""1""#).await.problem(412);
     api.put_if("/orders", &body, r#""2""#).await.is(200);
 
-    // It never creates: not with an unknown id, nor with what can't be one, nor under another user.
+    // It never creates an order: neither for an unknown or malformed id nor for another user's.
     for (field, value) in [("id", json!(NO_ID)), ("id", json!("7")), ("user_id", json!(user("Bob")))] {
         let mut other = body.clone();
         other[field] = value;
@@ -91,7 +91,7 @@ async fn put_orders_with_an_id_replaces_what_is_in_that_order() {
     assert_eq!(api.put("/orders", &body).await.problem(400), ["id"]);
     body["id"] = Value::Null;
     api.put("/orders", &body).await.is(201);
-    // A new order has no version that a condition could name.
+    // A new order has no version yet, so no condition holds.
     for condition in ["*", r#""1""#] {
         api.put_if("/orders", &body, condition).await.problem(412);
     }
@@ -107,24 +107,24 @@ async fn an_order_can_be_sent_back_as_it_was_received() {
     assert_eq!(again["version"], 3);
     assert_eq!(again["created_at"], order["created_at"]);
 
-    // What the server sets can't be set, though it may be sent.
+    // Fields that the server sets are accepted and ignored.
     let mut forged = order.clone();
     forged["order_status"] = json!("SUCCESS");
     forged["version"] = json!(99);
     let changed = api.put(&path_of(&order), &forged).await.is(200).json();
     assert_eq!((&changed["order_status"], &changed["version"]), (&json!("PENDING"), &json!(4)));
 
-    // A field that may be left out may be null.
-    let nothing_said = json!({"user_id": null, "restaurant_id": "R", "quantity": 1});
-    api.put(&path_of(&order), &nothing_said).await.is(200);
+    // An optional field may be null.
+    let without_user = json!({"user_id": null, "restaurant_id": "R", "quantity": 1});
+    api.put(&path_of(&order), &without_user).await.is(200);
 
-    let mut anothers = order.clone();
-    anothers["user_id"] = json!(user("Bob"));
-    assert_eq!(api.put(&path_of(&order), &anothers).await.problem(400), ["user_id"]);
+    let mut foreign = order.clone();
+    foreign["user_id"] = json!(user("Bob"));
+    assert_eq!(api.put(&path_of(&order), &foreign).await.problem(400), ["user_id"]);
 }
 
 #[tokio::test]
-async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
+async fn all_bad_fields_of_a_body_are_reported_together_and_nothing_is_created() {
     let api = Api::new().await;
     let bad = json!({"user_id": "a/b", "restaurant_id": "", "quantity": 0, "colour": "red", "size": 1});
     let mut fields = api.put("/orders", &bad).await.problem(400);
@@ -150,7 +150,7 @@ async fn every_bad_field_of_a_body_is_named_at_once_and_nothing_is_made() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_json_is_refused_with_its_place() {
+async fn malformed_json_is_rejected_with_line_and_column() {
     let api = Api::new().await;
     let put = |body: &'static str| {
         send(api.request(Method::PUT, "/orders").header("Content-Type", "application/json").body(body))
@@ -167,7 +167,7 @@ async fn a_body_that_is_not_json_is_refused_with_its_place() {
 }
 
 #[tokio::test]
-async fn only_declared_json_is_taken() {
+async fn only_content_declared_as_json_is_accepted() {
     let api = Api::new().await;
     let body = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
     let put = |content_type: &'static str| {
@@ -184,7 +184,7 @@ async fn only_declared_json_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_over_64_kib_is_refused() {
+async fn a_body_over_64_kib_is_rejected() {
     let api = Api::new().await;
     let order = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
     let put = |size: usize| {
@@ -200,7 +200,7 @@ async fn a_body_over_64_kib_is_refused() {
 }
 
 #[tokio::test]
-async fn ids_that_are_no_orders_are_404_on_every_route() {
+async fn unknown_and_malformed_ids_are_404_on_every_route() {
     let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let name = encode(order["user_id"].as_str().unwrap());
@@ -225,7 +225,7 @@ async fn ids_that_are_no_orders_are_404_on_every_route() {
 }
 
 #[tokio::test]
-async fn odd_characters_go_and_come() {
+async fn unusual_characters_survive_a_round_trip() {
     let api = Api::new().await;
     for name in ["Café 東京", "a+b&c=d;e", "ю'\"<>|{}", "💥", "x".repeat(128).as_str(), "a@b:c,d!$*()~"] {
         let name = user(name).chars().rev().take(128).collect::<String>();
@@ -253,7 +253,7 @@ async fn path_segments_are_decoded_exactly_once() {
 }
 
 #[tokio::test]
-async fn if_match_is_honoured() {
+async fn if_match_is_obeyed() {
     let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let path = path_of(&order);
@@ -275,17 +275,17 @@ async fn if_match_is_honoured() {
     assert_eq!(api.put_if(&path, &body, "*").await.is(200).header("etag"), r#""4""#);
     api.delete_if(&path, r#""3""#).await.problem(412);
     api.delete_if(&path, r#""4""#).await.is(204);
-    // What is gone is gone, whatever is expected of it, and no change revives it.
-    for expected in ["*", r#""4""#] {
-        api.put_if(&path, &body, expected).await.problem(404);
-        api.delete_if(&path, expected).await.problem(404);
+    // A deleted order is 404 under any condition, and no change restores it.
+    for condition in ["*", r#""4""#] {
+        api.put_if(&path, &body, condition).await.problem(404);
+        api.delete_if(&path, condition).await.problem(404);
     }
     api.put(&path, &body).await.problem(404);
     api.get(&path).await.problem(404);
 }
 
 #[tokio::test]
-async fn an_order_that_moved_on_can_be_deleted_but_not_changed() {
+async fn a_final_order_can_be_deleted_but_not_changed() {
     let api = Api::new().await;
     for published in [false, true] {
         let order = api.order(&user("Ann")).await;
@@ -322,13 +322,13 @@ async fn an_order_in_process_can_neither_be_changed_nor_deleted() {
         answer.problem(409);
     }
     assert_eq!(api.get(&path_of(&order)).await.is(200).json(), accepted);
-    // Once it is final it can be deleted.
+    // A final order can be deleted.
     api.finish(&order).await;
     api.delete(&path_of(&order)).await.is(204);
 }
 
 #[tokio::test]
-async fn concurrent_changes_lose_nothing() {
+async fn concurrent_changes_are_not_lost() {
     let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     let mut writers = JoinSet::new();
@@ -352,7 +352,7 @@ async fn concurrent_changes_lose_nothing() {
     assert_eq!((&last.json()["quantity"], last.header("etag")), (&json!("13"), r#""11""#));
 }
 
-/// The URL of the next page, if there is one: `Link` is a reference relative to the URL that was asked for.
+/// Returns the URL of the next page, if there is one: `Link` is relative to the URL of the request.
 fn next_page(page: &Answer) -> Option<Url> {
     let link = page.headers.get("link")?.to_str().unwrap();
     let reference = link.strip_prefix('<').unwrap().strip_suffix(r#">; rel="next""#).unwrap();
@@ -361,7 +361,7 @@ fn next_page(page: &Answer) -> Option<Url> {
 }
 
 #[tokio::test]
-async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
+async fn paging_neither_skips_nor_repeats_orders_while_others_are_added() {
     let api = Api::new().await;
     let name = user("Pager");
     let mut clients = JoinSet::new();
@@ -391,7 +391,7 @@ async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
             page = api.follow(next).await.is(200);
         }
         let once: HashSet<String> = seen.iter().cloned().collect();
-        assert_eq!(once.len(), seen.len(), "an order came twice");
+        assert_eq!(once.len(), seen.len(), "an order is repeated");
         assert!(once.is_superset(&made), "an order is missing");
         if newest_first {
             assert!(seen.is_sorted_by(|newer, older| newer > older));
@@ -400,7 +400,7 @@ async fn paging_has_no_gap_and_no_repeat_while_orders_are_added() {
 }
 
 #[tokio::test]
-async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
+async fn a_list_is_an_array_of_at_most_100_orders_by_default() {
     let api = Api::new().await;
     let name = user("Lister");
     let list = format!("/orders?user_id={}", encode(&name));
@@ -414,13 +414,13 @@ async fn a_list_is_a_bare_array_of_100_at_most_unless_more_are_asked_for() {
     assert_eq!(length(&page), 100);
     let rest = api.follow(next_page(&page).unwrap()).await.is(200);
     assert_eq!((length(&rest), next_page(&rest)), (1, None));
-    // The last page has no link, also when it is full.
+    // The last page has no link, even if it is full.
     let exact = api.get(&format!("{list}&limit=101")).await.is(200);
     assert_eq!((length(&exact), next_page(&exact)), (101, None));
 }
 
 #[tokio::test]
-async fn every_bad_parameter_of_a_list_is_named_at_once() {
+async fn all_bad_parameters_of_a_list_are_reported_together() {
     let api = Api::new().await;
     for limit in ["0", "1001", "-1", "x", "", "1.5"] {
         assert_eq!(api.get(&format!("/orders?limit={limit}")).await.problem(400), ["limit"], "{limit}");

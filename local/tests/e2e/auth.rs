@@ -1,4 +1,4 @@
-//! Who may do what, over HTTP: every operation with every kind of token.
+//! Authorization over HTTP: every operation with every kind of token.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,7 +36,7 @@ impl Operation {
         matches!(self, List | Read)
     }
 
-    /// The operation on that order, or on its user's orders.
+    /// Request for the operation on this order, or on the orders of its user.
     fn on(self, order: &Value, api: &Api) -> RequestBuilder {
         let content = json!({"restaurant_id": "Changed", "quantity": 7});
         let with = |fields: &[&str]| {
@@ -58,7 +58,7 @@ impl Operation {
         }
     }
 
-    fn succeeds_with(self) -> u16 {
+    fn success_status(self) -> u16 {
         match self {
             List | Replace | Read | Update => 200,
             Create => 201,
@@ -68,13 +68,13 @@ impl Operation {
     }
 }
 
-/// All orders of that user, as an admin sees them.
+/// Lists this user's orders as an admin.
 async fn orders_of(admin: &Api, user_id: &Value) -> Value {
     send(admin.request(Method::GET, "/orders").query(&[("user_id", user_id.as_str())])).await.is(200).json()
 }
 
-/// Asserts that every operation on that order, which is its user's only one, is refused and changes nothing.
-async fn refused(who: &str, api: &Api, admin: &Api, order: &Value, status: impl Fn(Operation) -> u16) {
+/// Asserts that every operation on this order, its user's only one, is refused and changes nothing.
+async fn assert_refused(who: &str, api: &Api, admin: &Api, order: &Value, status: impl Fn(Operation) -> u16) {
     for operation in OPERATIONS {
         let answer = send(operation.on(order, api)).await;
         assert_eq!(answer.status, status(operation), "{operation:?} {who}: {answer:?}");
@@ -82,12 +82,12 @@ async fn refused(who: &str, api: &Api, admin: &Api, order: &Value, status: impl 
     }
 }
 
-/// Asserts that every operation on an order of that user succeeds.
-async fn allowed(who: &str, api: &Api, admin: &Api, user_id: &Value) {
+/// Asserts that every operation on an order of this user succeeds.
+async fn assert_allowed(who: &str, api: &Api, admin: &Api, user_id: &Value) {
     for operation in OPERATIONS {
         let order = admin.order(user_id.as_str().unwrap()).await;
         let answer = send(operation.on(&order, api)).await;
-        assert_eq!(answer.status, operation.succeeds_with(), "{operation:?} {who}: {answer:?}");
+        assert_eq!(answer.status, operation.success_status(), "{operation:?} {who}: {answer:?}");
         let now = admin.get(&path_of(&order)).await;
         match operation {
             List | Create | Submit | Read => assert_eq!(now.json(), order, "{operation:?} {who}"),
@@ -97,7 +97,7 @@ async fn allowed(who: &str, api: &Api, admin: &Api, user_id: &Value) {
     }
 }
 
-/// The token with another signature, with other claims under its old signature, and with none at all.
+/// Forgeries of a token: with a wrong signature, with changed claims, and unsigned.
 fn forged(token: &str) -> Vec<(&'static str, String)> {
     let parts: Vec<_> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else { panic!("no JWT") };
@@ -118,7 +118,7 @@ fn forged(token: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A machine's token for everything, of a pool that has nothing to do with the API.
+/// Returns a machine's token with all scopes, issued by another user pool.
 async fn token_of_another_pool(stack: &Stack, cognito: &Cognito) -> String {
     let pool = cognito.create_user_pool().pool_name(user("other")).send().await.unwrap().user_pool.unwrap();
     let scope = |name| ResourceServerScopeType::builder().scope_name(name).scope_description(name).build().unwrap();
@@ -130,7 +130,7 @@ async fn token_of_another_pool(stack: &Stack, cognito: &Cognito) -> String {
     machine_token(&Stack { machine_client_id: client, ..other }, None).await
 }
 
-/// A machine's client whose tokens are good for that time.
+/// Creates a machine's client whose tokens are valid for this time.
 async fn machine_client(stack: &Stack, cognito: &Cognito, unit: TimeUnitsType, lifetime: i32) -> String {
     let create = cognito.create_user_pool_client().user_pool_id(&stack.user_pool_id).client_name(user("client"));
     let created = create
@@ -148,7 +148,7 @@ async fn machine_client(stack: &Stack, cognito: &Cognito, unit: TimeUnitsType, l
     client.client_id.unwrap()
 }
 
-/// A token for everything whose time is up.
+/// Returns an expired token with all scopes.
 async fn expired_token(stack: &Stack, cognito: &Cognito) -> String {
     let client = machine_client(stack, cognito, TimeUnitsType::Seconds, 1).await;
     let token = machine_token(&Stack { machine_client_id: client, ..stack.clone() }, None).await;
@@ -158,7 +158,7 @@ async fn expired_token(stack: &Stack, cognito: &Cognito) -> String {
 }
 
 #[tokio::test]
-async fn without_a_good_token_every_operation_is_401_and_changes_nothing() {
+async fn without_a_valid_token_every_operation_is_401_and_changes_nothing() {
     let admin = Api::new().await;
     let stack = admin.stack.clone();
     let cognito = Cognito::new(&stack.sdk_config().await);
@@ -167,7 +167,7 @@ async fn without_a_good_token_every_operation_is_401_and_changes_nothing() {
     let ann = person(&stack, "ann", true).await;
     let id_token = sign_in::person_tokens(&stack, &ann, None).await.unwrap().id_token.unwrap();
 
-    refused("without a token", &admin.without_token(), &admin, &order, |_| 401).await;
+    assert_refused("without a token", &admin.without_token(), &admin, &order, |_| 401).await;
     let mut tokens = vec![
         ("with garbage", "garbage".to_owned()),
         ("with garbage of the right shape", "a.b.c".to_owned()),
@@ -178,9 +178,9 @@ async fn without_a_good_token_every_operation_is_401_and_changes_nothing() {
     ];
     tokens.extend(forged(&good));
     for (who, token) in tokens {
-        refused(who, &admin.with_token(token), &admin, &order, |_| 401).await;
+        assert_refused(who, &admin.with_token(token), &admin, &order, |_| 401).await;
     }
-    // What was wrong with those is what their names say: the same from the same hands is good.
+    // Valid tokens from the same sources work, so nothing else was wrong with those above.
     let client = machine_client(&stack, &cognito, TimeUnitsType::Hours, 1).await;
     let lasting = machine_token(&Stack { machine_client_id: client, ..stack.clone() }, None).await;
     for token in [good, lasting] {
@@ -189,7 +189,7 @@ async fn without_a_good_token_every_operation_is_401_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn reads_need_the_scope_to_read_and_writes_the_scope_to_write() {
+async fn reading_needs_the_read_scope_and_writing_the_write_scope() {
     let admin = Api::new().await;
     let ann = person(&admin.stack, "ann", false).await;
     let machine = text(&json!(admin.stack.machine_client_id));
@@ -203,7 +203,7 @@ async fn reads_need_the_scope_to_read_and_writes_the_scope_to_write() {
                 let order = admin.order(&name).await;
                 let answer = send(operation.on(&order, &api)).await;
                 let allowed = if operation.reads() { reads } else { writes };
-                let status = if allowed { operation.succeeds_with() } else { 401 };
+                let status = if allowed { operation.success_status() } else { 401 };
                 assert_eq!(answer.status, status, "{operation:?} with {scope}: {answer:?}");
                 if !allowed {
                     assert_eq!(admin.get(&path_of(&order)).await.is(200).json(), order, "{operation:?} with {scope}");
@@ -214,7 +214,7 @@ async fn reads_need_the_scope_to_read_and_writes_the_scope_to_write() {
 }
 
 #[tokio::test]
-async fn a_person_reaches_their_own_orders_and_nobody_elses() {
+async fn people_can_access_only_their_own_orders() {
     let admin = Api::new().await;
     let (ann, bob) = (person(&admin.stack, "ann", false).await, person(&admin.stack, "bob", false).await);
     let ann_token = person_token(&admin.stack, &ann, None).await;
@@ -222,15 +222,15 @@ async fn a_person_reaches_their_own_orders_and_nobody_elses() {
     let ann_id = claims(&ann_token)["sub"].clone();
     let ann = admin.with_token(ann_token);
 
-    allowed("by their owner", &ann, &admin, &ann_id).await;
+    assert_allowed("by their owner", &ann, &admin, &ann_id).await;
 
-    // Another's order is hidden where a path names it, and forbidden where a body or a query names its user.
+    // An order of another user is hidden if the path names it, and forbidden if a body or a query names the user.
     let of_bob = admin.order(bob_id.as_str().unwrap()).await;
     let status = |operation| match operation {
         List | Create | Submit | Replace => 403,
         Read | Update | Delete | DeleteAsPublished => 404,
     };
-    refused("of another", &ann, &admin, &of_bob, status).await;
+    assert_refused("of another", &ann, &admin, &of_bob, status).await;
     let named: Vec<Answer> = vec![
         send(List.on(&of_bob, &ann)).await,
         send(Create.on(&of_bob, &ann)).await,
@@ -245,7 +245,7 @@ async fn a_person_reaches_their_own_orders_and_nobody_elses() {
     assert_eq!(update.problem(403), ["user_id"]);
     assert_eq!(ann.get(&path_of(&own)).await.is(200).json(), own);
 
-    // What is another's and what is not there can't be told apart.
+    // Orders of others and orders that do not exist get the same response.
     let mut absent = of_bob.clone();
     absent["id"] = json!("01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1");
     for operation in [Read, Update, Delete, DeleteAsPublished] {
@@ -261,7 +261,7 @@ async fn a_person_reaches_their_own_orders_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_person_is_the_user_whom_they_leave_out() {
+async fn user_id_defaults_to_the_person_who_is_signed_in() {
     let admin = Api::new().await;
     let ann = person(&admin.stack, "ann", false).await;
     let token = person_token(&admin.stack, &ann, None).await;
@@ -274,7 +274,7 @@ async fn a_person_is_the_user_whom_they_leave_out() {
     let replaced = json!({"id": order["id"], "restaurant_id": "R", "quantity": 2});
     assert_eq!(ann.put("/orders", &replaced).await.is(200).json()["quantity"], "2");
 
-    // The next page of one's own list is one's own too.
+    // The next page has only their own orders too.
     ann.put("/orders", &json!({"restaurant_id": "R", "quantity": 1})).await.is(201);
     let page = ann.get("/orders?limit=1").await.is(200);
     let link = page.header("link").strip_prefix('<').unwrap().split('>').next().unwrap().to_owned();
@@ -282,26 +282,26 @@ async fn a_person_is_the_user_whom_they_leave_out() {
 }
 
 #[tokio::test]
-async fn admins_reach_everybodys_orders() {
+async fn admins_can_access_all_orders() {
     let admin = Api::new().await;
     let boss = person(&admin.stack, "boss", true).await;
     let token = person_token(&admin.stack, &boss, None).await;
     let boss_id = claims(&token)["sub"].clone();
     let boss = admin.with_token(token);
     let somebody = json!(user("Ann"));
-    allowed("by an admin", &boss, &admin, &somebody).await;
-    allowed("by a machine that is an admin", &admin, &admin, &json!(user("Ann"))).await;
+    assert_allowed("by an admin", &boss, &admin, &somebody).await;
+    assert_allowed("by an admin machine", &admin, &admin, &json!(user("Ann"))).await;
 
-    let everybodys = boss.get("/orders?limit=1000").await.is(200).json();
-    assert!(everybodys.as_array().unwrap().iter().any(|order| order["user_id"] == somebody));
-    // An admin is a user too; a machine that is an admin must say for whom it acts.
-    let nobodys = json!({"restaurant_id": "R", "quantity": 1});
-    assert_eq!(boss.put("/orders", &nobodys).await.is(201).json()["user_id"], boss_id);
-    assert_eq!(admin.put("/orders", &nobodys).await.problem(400), ["user_id"]);
+    let all = boss.get("/orders?limit=1000").await.is(200).json();
+    assert!(all.as_array().unwrap().iter().any(|order| order["user_id"] == somebody));
+    // An admin is a user too; an admin machine must name the user.
+    let without_user = json!({"restaurant_id": "R", "quantity": 1});
+    assert_eq!(boss.put("/orders", &without_user).await.is(201).json()["user_id"], boss_id);
+    assert_eq!(admin.put("/orders", &without_user).await.problem(400), ["user_id"]);
 }
 
 #[tokio::test]
-async fn a_machine_that_is_no_admin_is_a_user_by_its_client_id() {
+async fn a_machine_without_the_admin_scope_is_the_user_named_by_its_client_id() {
     let admin = Api::new().await;
     let client =
         machine_client(&admin.stack, &Cognito::new(&admin.stack.sdk_config().await), TimeUnitsType::Hours, 1).await;
@@ -310,17 +310,22 @@ async fn a_machine_that_is_no_admin_is_a_user_by_its_client_id() {
     let order = machine.put("/orders", &json!({"restaurant_id": "R", "quantity": 1})).await.is(201).json();
     assert_eq!(order["user_id"], client);
     assert_eq!(machine.get("/orders").await.is(200).json(), json!([order]));
-    allowed("by its machine", &machine, &admin, &json!(client)).await;
+    assert_allowed("by its machine", &machine, &admin, &json!(client)).await;
     let of_ann = admin.order(&user("Ann")).await;
     let status = |operation| if matches!(operation, List | Create | Submit | Replace) { 403 } else { 404 };
-    refused("by a machine", &machine, &admin, &of_ann, status).await;
-    // With the scope of admins it may.
-    allowed("by its machine as an admin", &admin.with_token(machine_token(&stack, None).await), &admin, &json!(client))
-        .await;
+    assert_refused("by a machine", &machine, &admin, &of_ann, status).await;
+    // With the admin scope, it may access all orders.
+    assert_allowed(
+        "by its machine as an admin",
+        &admin.with_token(machine_token(&stack, None).await),
+        &admin,
+        &json!(client),
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn idempotency_keys_of_different_callers_have_nothing_to_do_with_each_other() {
+async fn idempotency_keys_of_different_callers_are_independent() {
     let admin = Api::new().await;
     let key = user("key").replace(' ', "_");
     let mut orders = Vec::new();
@@ -334,7 +339,7 @@ async fn idempotency_keys_of_different_callers_have_nothing_to_do_with_each_othe
 }
 
 #[tokio::test]
-async fn browsers_may_read_the_answers_and_their_headers_and_ask_before_without_a_token() {
+async fn browsers_can_read_responses_and_headers_and_preflights_need_no_token() {
     let api = Api::new().await;
     let order = api.order(&user("Ann")).await;
     for answer in [api.get(&path_of(&order)).await.is(200), api.get("/orders/Ann/order/7").await.is(404)] {

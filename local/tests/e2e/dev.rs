@@ -1,4 +1,4 @@
-//! What a developer sees of `make dev`, once the tools and the builds are there.
+//! `make dev` with the tools and the builds in place.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Stdio;
@@ -23,26 +23,26 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// The next line with that in it.
-async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> String {
+/// Returns the next line that contains this text.
+async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, text: &str) -> String {
     let find = async {
         loop {
-            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("it ended without {what}"));
-            if line.contains(what) {
+            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("the output ended without {text}"));
+            if line.contains(text) {
                 return line.trim().to_owned();
             }
         }
     };
-    timeout(Duration::from_mins(1), find).await.unwrap_or_else(|_| panic!("no {what} within a minute"))
+    timeout(Duration::from_mins(1), find).await.unwrap_or_else(|_| panic!("no {text} within a minute"))
 }
 
-/// A line that was printed, pasted into a shell.
+/// Runs a printed line in a shell and returns its JSON output.
 async fn paste(line: &str) -> Value {
     let ran = Command::new("sh").args(["-c", line]).current_dir("..").output().await.unwrap();
     serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {ran:?}"))
 }
 
-/// What `make token` prints.
+/// Returns the token that `make token` prints.
 async fn make_token(port: u16, variables: &[(&str, &str)]) -> String {
     let mut make = Command::new("make");
     make.current_dir("..").args(["--silent", "token", &format!("PORT={port}")]);
@@ -73,8 +73,7 @@ fn first_calls() -> String {
     section.split_once("\n## ").unwrap().0.to_owned()
 }
 
-/// The local stack's command while it runs. It is ended kindly however a test ends: killed, it would leave behind what
-/// it has started.
+/// The running command `local`. It is ended by SIGTERM even if the test fails: killed, it would leave processes behind.
 pub struct Running(Child);
 
 impl Running {
@@ -82,15 +81,15 @@ impl Running {
         Self(command.spawn().unwrap())
     }
 
-    /// What it prints.
+    /// Lines of its standard output.
     pub fn lines(&mut self) -> Lines<BufReader<ChildStdout>> {
         BufReader::new(self.0.stdout.take().unwrap()).lines()
     }
 
-    /// Sends that signal, which is to end it well.
+    /// Sends this signal and asserts that the command ends successfully.
     pub async fn stop(mut self, signal: Signal) {
         self.signal(signal);
-        let status = timeout(Duration::from_secs(30), self.0.wait()).await.expect("it does not stop").unwrap();
+        let status = timeout(Duration::from_secs(30), self.0.wait()).await.expect("the command does not stop").unwrap();
         assert!(status.success(), "{status}");
     }
 
@@ -110,19 +109,19 @@ impl Drop for Running {
     }
 }
 
-/// The processes that have that in their command line or their environment.
-pub fn processes_with(what: &str) -> Vec<String> {
+/// Returns the processes that have this text in their command line or environment.
+pub fn processes_with(text: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let folder = entry.ok()?.path();
         let command = std::fs::read(folder.join("cmdline")).ok()?;
-        let text = [command.clone(), std::fs::read(folder.join("environ")).ok()?].concat();
-        String::from_utf8_lossy(&text).contains(what).then(|| String::from_utf8_lossy(&command).into_owned())
+        let all = [command.clone(), std::fs::read(folder.join("environ")).ok()?].concat();
+        String::from_utf8_lossy(&all).contains(text).then(|| String::from_utf8_lossy(&command).into_owned())
     });
     processes.collect()
 }
 
 #[tokio::test]
-async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() {
+async fn dev_serves_the_api_prints_working_commands_shows_logs_and_stops_cleanly() {
     let port = free_port();
     let mut running = Running::spawn(dev(port));
     let mut lines = running.lines();
@@ -131,9 +130,9 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
     let admin = line_with(&mut lines, "admin@example.com").await;
     let list = line_with(&mut lines, "curl").await;
     let create = line_with(&mut lines, "curl").await;
-    assert_eq!(paste(&list).await.as_array().unwrap().len(), 3, "sample orders are there");
+    assert_eq!(paste(&list).await.as_array().unwrap().len(), 3, "there are sample orders");
     assert_eq!(paste(&create).await["order_status"], "PENDING");
-    // The order that goes through live.
+    // The logs show an order from submission to completion.
     for function in ["submit-order", "start-order", "save-order", "accept-order", "process-payment", "complete-order"] {
         line_with(&mut lines, &format!(" {function:15} ")).await;
     }
@@ -156,14 +155,14 @@ async fn it_serves_prints_lines_to_paste_shows_logs_and_leaves_nothing_behind() 
     assert!(shown.contains(r#"rel="next""#), "the second list is the page after the first: {shown}");
 
     let emulator = format!("AWS_ENDPOINT_URL=http://localhost:{port}\0");
-    assert!(processes_with(&emulator).len() > 1, "the emulator and functions run");
+    assert!(processes_with(&emulator).len() > 1, "the emulator and functions are running");
     running.stop(Signal::SIGINT).await;
     assert_eq!(processes_with(&emulator), [""; 0]);
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
 }
 
 #[tokio::test]
-async fn it_stops_clean_in_the_middle_of_its_start_too() {
+async fn dev_stops_cleanly_while_it_starts() {
     let port = free_port();
     let running = Running::spawn(dev(port));
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -173,7 +172,7 @@ async fn it_stops_clean_in_the_middle_of_its_start_too() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_one_clear_line() {
+async fn a_port_in_use_is_reported_in_one_line() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let ran = dev(port).output().await.unwrap();

@@ -25,13 +25,13 @@ async fn orders_of(api: &Api, user: &str) -> Vec<Value> {
     list.json().as_array().unwrap().clone()
 }
 
-/// What a client sees of an answer.
+/// The parts of a response that a client sees.
 fn seen(answer: &Answer) -> (u16, String, String, String) {
     (answer.status.as_u16(), answer.header("location").into(), answer.header("etag").into(), answer.body.clone())
 }
 
 #[tokio::test]
-async fn a_repeated_creation_gives_the_first_answer_byte_for_byte() {
+async fn a_repeated_creation_returns_the_first_response_byte_for_byte() {
     let api = Api::new().await;
     let user = user("Ann");
     let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
@@ -43,23 +43,23 @@ async fn a_repeated_creation_gives_the_first_answer_byte_for_byte() {
     assert_eq!(seen(&create(&api, &key, &body).await), seen(&first));
     api.delete(&path_of(&order)).await.is(204);
     assert_eq!(seen(&create(&api, &key, &body).await), seen(&first));
-    assert!(orders_of(&api, &user).await.is_empty(), "no repeat has made an order");
+    assert!(orders_of(&api, &user).await.is_empty(), "repeats create no order");
 }
 
 #[tokio::test]
-async fn a_tampered_body_with_a_used_key_is_422_and_makes_nothing() {
+async fn another_body_with_a_used_key_is_422_and_creates_nothing() {
     let api = Api::new().await;
     let user = user("Ann");
     let key = format!("{user}:1").replace(' ', "_");
     create(&api, &key, &order_of(&user)).await.is(201);
-    let mut tampered = order_of(&user);
-    tampered["quantity"] = json!(4);
-    create(&api, &key, &tampered).await.problem(422);
+    let mut other = order_of(&user);
+    other["quantity"] = json!(4);
+    create(&api, &key, &other).await.problem(422);
     assert_eq!(orders_of(&api, &user).await.len(), 1);
 }
 
 #[tokio::test]
-async fn fifty_creations_with_one_key_at_once_make_one_order() {
+async fn fifty_concurrent_creations_with_one_key_create_one_order() {
     let api = Api::new().await;
     let user = user("Ann");
     let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
@@ -74,13 +74,13 @@ async fn fifty_creations_with_one_key_at_once_make_one_order() {
 }
 
 #[tokio::test]
-async fn an_expired_key_is_a_new_one() {
+async fn an_expired_key_can_be_used_again() {
     let api = Api::new().await;
     let user = user("Ann");
     let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
     let first = create(&api, &key, &body).await.is(201);
 
-    // A day goes by for this record: it is found by the answer that it keeps.
+    // Expire this idempotency record; the order's id in it identifies it.
     let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
     let table = &api.stack.idempotency_table;
     let records = dynamodb.scan().table_name(table).send().await.unwrap().items.unwrap_or_default();
@@ -117,17 +117,17 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
 }
 
 #[tokio::test]
-async fn a_function_killed_in_its_work_leaves_nothing_half_done() {
+async fn a_function_killed_during_a_request_leaves_no_partial_write() {
     let api = Api::of_own_stack("order-api-killed", &[]).await;
     let user = user("Victim");
     let body = order_of(&user);
     let key = |n: usize| format!("{user}:{n}").replace(' ', "_");
     let deadline = Instant::now() + Duration::from_mins(1);
 
-    // Every process of the stack's functions is killed while clients create, until somebody was hit at work.
+    // Kill all processes of the stack's functions while clients create orders, until a request fails.
     let mut answers = Vec::new();
     while answers.iter().all(|(_, answer): &(usize, Answer)| answer.status == 201) {
-        assert!(Instant::now() < deadline, "nobody was killed at work");
+        assert!(Instant::now() < deadline, "no request has failed");
         let mut clients = JoinSet::new();
         for n in answers.len()..answers.len() + 20 {
             let (api, key, body) = (api.clone(), key(n), body.clone());
@@ -142,7 +142,7 @@ async fn a_function_killed_in_its_work_leaves_nothing_half_done() {
         answers.extend(clients.join_all().await);
     }
 
-    // Whoever got no order asks again, and whoever got one is given the same.
+    // Repeat every request: it creates the order if it failed, and returns the same response if it did not.
     let count = answers.len();
     for (n, before) in answers {
         let after = create(&api, &key(n), &body).await.is(201);
@@ -153,7 +153,7 @@ async fn a_function_killed_in_its_work_leaves_nothing_half_done() {
     assert_eq!(orders_of(&api, &user).await.len(), count);
 }
 
-/// The processes that run that stack's functions.
+/// Returns the processes of this stack's functions.
 fn functions_of(stack: &str) -> Vec<Pid> {
     let name = format!("AWS_LAMBDA_FUNCTION_NAME={stack}-");
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {

@@ -1,4 +1,4 @@
-//! The hosted sign-in over HTTP, as a browser and a web UI go through it.
+//! The hosted sign-in over HTTP, as a browser and a web UI use it.
 
 use aws_sdk_cognitoidentityprovider::Client as Cognito;
 use aws_sdk_cognitoidentityprovider::types::AttributeType;
@@ -12,7 +12,7 @@ use crate::support::{Api, claims, person, remember};
 
 const SCOPE: &str = "openid email orders/read orders/write";
 
-/// Asserts that the token endpoint refuses for that reason (RFC 6749, 5.2).
+/// Asserts that the token endpoint refused with this error (RFC 6749, 5.2).
 async fn assert_refused(response: Response, error: &str) {
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(response.json::<Value>().await.unwrap()["error"], error);
@@ -49,7 +49,7 @@ async fn a_person_signs_in_uses_the_api_refreshes_and_signs_out() {
     let identity = claims(given.id_token.as_deref().unwrap());
     assert_eq!((&identity["email"], &identity["sub"]), (&json!(ann.email), &access["sub"]));
 
-    // The code is good once.
+    // The code is valid once.
     assert_refused(attempt.exchange(stack, &code).await.unwrap(), "invalid_grant").await;
 
     let again = tokens(refresh(stack, given.refresh_token.as_deref().unwrap()).await).await;
@@ -68,7 +68,7 @@ async fn a_person_signs_in_uses_the_api_refreshes_and_signs_out() {
 }
 
 #[tokio::test]
-async fn a_code_is_of_no_use_without_its_verifier() {
+async fn a_code_is_useless_without_its_verifier() {
     let api = Api::new().await;
     let stack = &api.stack;
     let ann = person(stack, "ann", false).await;
@@ -83,29 +83,29 @@ async fn a_code_is_of_no_use_without_its_verifier() {
     .await;
     let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..attempt.clone() };
     assert_refused(elsewhere.exchange(stack, &code).await.unwrap(), "invalid_grant").await;
-    // It was good all the time.
+    // The code itself was valid all along.
     tokens(attempt.exchange(stack, &code).await.unwrap()).await;
 }
 
 #[tokio::test]
-async fn the_sign_in_gives_nothing_to_strangers() {
+async fn wrong_redirect_uris_scopes_and_passwords_are_refused() {
     let api = Api::new().await;
     let stack = &api.stack;
     let mut ann = person(stack, "ann", false).await;
 
-    // Codes go where the client is at home, for scopes that it may have.
+    // A client gets codes only at its own redirect URIs and for scopes that it may have.
     let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..Attempt::new(SCOPE) };
     assert!(elsewhere.sign_in(stack, &ann).await.unwrap_err().to_string().contains("400"));
     let greedy = Attempt::new("openid orders/admin").sign_in(stack, &ann).await;
-    assert_eq!(greedy.unwrap_err().to_string(), "the sign-in page answers 302 Found");
+    assert_eq!(greedy.unwrap_err().to_string(), "the sign-in page answered 302 Found");
 
     ann.password = "Wrong-password-1".into();
     let wrong = Attempt::new(SCOPE).sign_in(stack, &ann).await;
-    assert_eq!(wrong.unwrap_err().to_string(), "the sign-in is refused");
+    assert_eq!(wrong.unwrap_err().to_string(), "the sign-in was refused");
 }
 
 #[tokio::test]
-async fn whoever_signs_up_by_themselves_gets_in_once_their_address_is_confirmed() {
+async fn people_can_sign_up_and_sign_in_once_their_address_is_confirmed() {
     let api = Api::new().await;
     let stack = &api.stack;
     let cognito = Cognito::new(&stack.sdk_config().await);
@@ -117,7 +117,7 @@ async fn whoever_signs_up_by_themselves_gets_in_once_their_address_is_confirmed(
     sign_up.user_attributes(address).send().await.unwrap();
 
     let early = Attempt::new(SCOPE).sign_in(stack, &zoe).await;
-    assert_eq!(early.unwrap_err().to_string(), "the sign-in is refused");
+    assert_eq!(early.unwrap_err().to_string(), "the sign-in was refused");
     let confirm = cognito.admin_confirm_sign_up().user_pool_id(&stack.user_pool_id);
     confirm.username(&zoe.email).send().await.unwrap();
     remember(Attempt::new(SCOPE).sign_in(stack, &zoe).await.unwrap());

@@ -10,17 +10,17 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::dev::{Running, free_port, processes_with};
-use crate::events::{FUNCTIONS, assert_answered};
+use crate::events::{FUNCTIONS, assert_response};
 use crate::support::{Api, encode, eventually, path_of, send};
 
 #[tokio::test]
-async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
+async fn watch_serves_every_route_on_one_port_and_accepts_the_sample_events() {
     let port = free_port();
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
     command.args(["watch", "--port", &port.to_string()]).stdout(Stdio::piped());
     let mut watch = Running::spawn(command);
     let mut lines = watch.lines();
-    while !lines.next_line().await.unwrap().expect("it ended").contains("cargo-lambda lambda invoke") {}
+    while !lines.next_line().await.unwrap().expect("the output ended").contains("cargo-lambda lambda invoke") {}
     let printed = tokio::spawn(async move {
         let mut printed = String::new();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -29,7 +29,7 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
         printed
     });
 
-    // Compiling takes its time.
+    // The first request to a function compiles it.
     let http = http().timeout(Duration::from_mins(10)).build().unwrap();
     let api = Api::of_development(format!("http://localhost:{port}"), http);
     while api.request(Method::GET, "/orders").send().await.is_err() {
@@ -45,7 +45,7 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
     api.delete(&path_of(&order)).await.is(204);
     api.get(&path_of(&order)).await.problem(404);
 
-    // What is submitted goes its way in the stack beside it.
+    // A submitted order is processed by the stack.
     let submitted = send(api.request(Method::POST, "/orders").json(&order)).await.is(202).json();
     let is_final = || async {
         let answer = api.get(&path_of(&submitted)).await;
@@ -60,13 +60,13 @@ async fn it_serves_every_route_on_one_port_and_takes_the_sample_events() {
             .output()
             .await
             .unwrap();
-        let answer = serde_json::from_slice(&invoked.stdout).unwrap_or_else(|_| panic!("{function}: {invoked:?}"));
-        assert_answered(function, &answer);
+        let response = serde_json::from_slice(&invoked.stdout).unwrap_or_else(|_| panic!("{function}: {invoked:?}"));
+        assert_response(function, &response);
     }
-    let its = [format!("watch-{port}.env"), format!(":{port}/")];
-    assert!(its.iter().all(|what| !processes_with(what).is_empty()), "cargo-lambda and functions run");
+    let marks = [format!("watch-{port}.env"), format!(":{port}/")];
+    assert!(marks.iter().all(|text| !processes_with(text).is_empty()), "cargo-lambda and functions are running");
     watch.stop(Signal::SIGINT).await;
-    assert_eq!(its.map(|what| processes_with(&what)), [[""; 0]; 2]);
+    assert_eq!(marks.map(|text| processes_with(&text)), [[""; 0]; 2]);
     let warned = printed.await.unwrap().matches("a request without a token is treated as an administrator").count();
-    assert!(warned >= 6, "each of the functions of the API warns at its start: {warned}");
+    assert!(warned >= 6, "each function of the API warns when it starts: {warned}");
 }
