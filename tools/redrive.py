@@ -1,8 +1,8 @@
-"""Moves what is in the dead-letter queues of a deployed stack back to the queues it came from.
+"""Moves the messages in the dead-letter queues of a deployed stack back to their queues.
 
-SQS moves it (StartMessageMoveTask); this starts the tasks and waits for them. Each task is given its destination: among
-failed executions are events that EventBridge could not deliver and put straight into the dead-letter queue. SQS knows
-no source of those, and a task without a destination fails at them (CouldNotDetermineMessageSource).
+SQS moves the messages (StartMessageMoveTask); this starts the tasks and waits for them. Each task names its
+destination, because EventBridge puts events that it can't deliver straight into the dead-letter queue of failed
+executions. SQS knows no source of these, so a task without a destination fails (CouldNotDetermineMessageSource).
 """
 
 import sys
@@ -13,33 +13,33 @@ import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
-from samconfig import asked_for
+from samconfig import settings_from_arguments
 
-# Each dead-letter queue, and where its messages go: names of resources, whose URLs the stack puts out.
+# Each dead-letter queue and the queue of its messages. The names are those of the stack's outputs, without `Url`.
 QUEUES = {"OrdersDeadLetterQueue": "OrdersQueue", "RecoveryDeadLetterQueue": "RecoveryQueue"}
 POLL_SECONDS = 2
-# The count of what is moved may lag behind a completed task: so many polls it is given.
+# The count of moved messages may lag behind a completed task; it is polled this often before it is taken as it is.
 COUNT_POLLS = 10
 
 
 def outputs(cloudformation: BaseClient, stack: str) -> dict[str, str]:
-    """The outputs of the stack."""
+    """Returns the outputs of the stack."""
     described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def arn(sqs: BaseClient, url: str) -> str:
-    """The ARN of the queue."""
+    """Returns the ARN of the queue."""
     return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
 def counts(task: dict) -> tuple[int, int]:
-    """How many messages the task has moved, and how many it found."""
+    """Returns the number of moved messages and the number of messages to move."""
     return task.get("ApproximateNumberOfMessagesMoved", 0), task.get("ApproximateNumberOfMessagesToMove", 0)
 
 
 def move(sqs: BaseClient, source: str, destination: str, sleep: Callable[[float], None]) -> dict:
-    """Moves the messages of one queue to another; returns the task, once it has ended."""
+    """Moves the messages of one queue to another, waits for the end of the task and returns it."""
     sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
     polls = 0
     while True:
@@ -57,39 +57,39 @@ def move(sqs: BaseClient, source: str, destination: str, sleep: Callable[[float]
 def redrive(
     cloudformation: BaseClient, sqs: BaseClient, stack: str, sleep: Callable[[float], None] = time.sleep
 ) -> list[str]:
-    """Redrives every dead-letter queue of the stack and prints what is moved; returns what is wrong, a line each."""
+    """Redrives all dead-letter queues of the stack, prints the counts, and returns one line per problem."""
     urls = outputs(cloudformation, stack)
     if missing := [f"{name}Url" for pair in QUEUES.items() for name in pair if f"{name}Url" not in urls]:
         return [f"stack {stack} has no output {', '.join(missing)}"]
-    wrong = []
+    problems = []
     for name, destination in QUEUES.items():
         try:
             task = move(sqs, arn(sqs, urls[f"{name}Url"]), arn(sqs, urls[f"{destination}Url"]), sleep)
         except (BotoCoreError, ClientError) as error:
-            wrong.append(f"{name}: {error}")
+            problems.append(f"{name}: {error}")
             continue
         moved, found = counts(task)
         if task["Status"] != "COMPLETED":
-            reason = task.get("FailureReason", "no reason is given")
-            wrong.append(f"{name}: {task['Status']} after {moved} of {found} messages: {reason}")
+            reason = task.get("FailureReason", "no reason given")
+            problems.append(f"{name}: {task['Status']} after {moved} of {found} messages: {reason}")
         elif moved or found:
             print(f"{name}: moved {moved} of {found} messages")
         else:
             print(f"{name}: no messages to move")
-    return wrong
+    return problems
 
 
 def main() -> int:
-    settings = asked_for(__doc__.splitlines()[0])
+    settings = settings_from_arguments(__doc__.splitlines()[0])
     try:
         cloudformation = boto3.client("cloudformation", region_name=settings["region"])
         sqs = boto3.client("sqs", region_name=settings["region"])
-        wrong = redrive(cloudformation, sqs, settings["stack_name"])
+        problems = redrive(cloudformation, sqs, settings["stack_name"])
     except (BotoCoreError, ClientError) as error:
-        wrong = [str(error)]
-    for line in wrong:
+        problems = [str(error)]
+    for line in problems:
         print(f"error: {line}", file=sys.stderr)
-    return 1 if wrong else 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The environments of samconfig.toml, as a command of tools/ is asked for one."""
+"""The environments of samconfig.toml, for the commands in tools/."""
 
 import argparse
 import sys
@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 
 
-def asked_for(description: str) -> dict:
-    """What `sam deploy` would take for the environment that --config-env names; ends the program if there is none."""
+def settings_from_arguments(description: str) -> dict:
+    """Returns the settings of `sam deploy` for the environment that --config-env names, or exits if there is none."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config-env", required=True, help="environment of samconfig.toml")
     env = parser.parse_args().config_env

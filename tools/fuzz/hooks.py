@@ -1,4 +1,4 @@
-"""What openapi.yaml can't say: which values go together."""
+"""Relations between values that openapi.yaml can't express."""
 
 import os
 import re
@@ -20,14 +20,14 @@ HEADERS = {"Authorization": f"Bearer {os.environ['API_TOKEN']}"}
 
 
 def cursor(user_id: str | None) -> str | None:
-    """A cursor of that list, as the API gives it, if the list has more than one page."""
+    """Returns a cursor of this list from the API, or None if the list has only one page."""
     query = {"limit": "1"} | ({} if user_id is None else {"user_id": user_id})
     link = requests.get(f"{API}/orders", params=query, headers=HEADERS, timeout=30).links.get("next")
     return link and link["url"].removeprefix("?cursor=").split("&")[0]
 
 
 def order_of(user_id: str) -> str:
-    """The id of a new order of that user."""
+    """Creates an order of this user and returns its id."""
     order = {"user_id": user_id, "restaurant_id": "Restaurant 3", "quantity": 3}
     answer = requests.put(f"{API}/orders", json=order, headers=HEADERS, timeout=30)
     answer.raise_for_status()
@@ -44,31 +44,31 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         case.meta.components.get(ParameterLocation.PATH, case.meta.generation).mode is GenerationMode.POSITIVE
     )
 
-    # What would hide everything else that is wrong with a request: an order that isn't there, nobody's order.
+    # An order that does not exist and a missing user would hide everything else that is wrong with a request.
     if case.meta.phase.name != "stateful" and "userId" in path and path_is_good:
         path["userId"] = unquote(path["userId"])
         path["id"] = order_of(path["userId"])
     if body and "userId" not in path and body.get("user_id") is None:
-        # The token is a machine's that is an admin: it must say whose order it is.
+        # The token is an admin machine's, which must name the user.
         body["user_id"] = "Fuzz"
 
-    # What the coverage phase has broken, if it is that.
+    # The parameter that the coverage phase has made invalid, if it is this phase.
     broken = getattr(case.meta.phase.data, "parameter", None)
     condition = case.headers.get("If-Match")
     if broken != "If-Match" and condition is not None and not re.search(IF_MATCH, str(condition)):
-        # It knows no good value for a pattern with quotes in it, and takes a bad one.
+        # Schemathesis finds no valid value for a pattern with quotes, and sends an invalid one.
         del case.headers["If-Match"]
     if broken != "Idempotency-Key" and case.headers.get("Idempotency-Key") == IDEMPOTENCY_KEY:
-        # It sends the example with every body.
+        # Schemathesis sends the example with every body.
         case.headers["Idempotency-Key"] = str(uuid4())
 
     if case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if "cursor" in query:
-        # A cursor is one that the API has given, and of the same list.
+        # A cursor must come from the API and belong to the same list.
         query["cursor"] = cursor(query.get("user_id"))
         if query["cursor"] is None:
             del query["cursor"]
     if "userId" in path and body.get("user_id") is not None:
-        # It may name the path's user, and no other one.
+        # The body may only name the user of the path.
         body["user_id"] = unquote(path["userId"])

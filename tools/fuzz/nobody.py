@@ -1,4 +1,4 @@
-"""A check for requests without a token: whatever is asked for, the answer is 401."""
+"""A check for requests without a token: every response is 401."""
 
 import schemathesis
 from schemathesis import Case, CheckContext, Response
@@ -7,6 +7,6 @@ from schemathesis import Case, CheckContext, Response
 @schemathesis.check
 def nothing_but_401(context: CheckContext, response: Response, case: Case) -> None:
     operations = case.operation.schema.raw_schema["paths"][case.operation.path]
-    # The rest, which is asked too, are no operations: a browser's OPTIONS, and methods that are not there.
+    # Schemathesis also sends methods that are no operations, such as a browser's OPTIONS.
     if response.request.method.lower() in operations:
-        assert response.status_code == 401, f"answered {response.status_code} to nobody"  # noqa: PLR2004
+        assert response.status_code == 401, f"{response.status_code} without a token"  # noqa: PLR2004

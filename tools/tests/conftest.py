@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
-# SAM's translator wants a region, though nothing here depends on which.
+# SAM's translator needs a region; any region will do.
 os.environ["AWS_DEFAULT_REGION"] = "eu-west-1"
 
 

@@ -1,4 +1,4 @@
-"""The check of the zips, with real ELF files that zig makes for the architecture and the glibc that a test names."""
+"""The check of the zips, with real ELF files that zig builds for a given architecture and glibc."""
 
 import subprocess
 import sys
@@ -30,41 +30,41 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory):
     return build
 
 
-def test_a_zip_that_fits_is_fine(bootstrap) -> None:
+def test_a_matching_zip_is_accepted(bootstrap) -> None:
     assert problem(bootstrap("aarch64-linux-gnu.2.26"), "arm64", "provided.al2") is None
     assert problem(bootstrap("aarch64-linux-gnu.2.34"), "arm64", "provided.al2023") is None
 
 
-def test_too_young_a_glibc_is_told(bootstrap) -> None:
-    told = problem(bootstrap("aarch64-linux-gnu.2.34"), "arm64", "provided.al2")
-    assert told == "needs glibc 2.34, and provided.al2 has 2.26"
+def test_a_newer_glibc_is_reported(bootstrap) -> None:
+    reported = problem(bootstrap("aarch64-linux-gnu.2.34"), "arm64", "provided.al2")
+    assert reported == "needs glibc 2.34, but provided.al2 has 2.26"
 
 
-def test_a_build_for_development_is_told(bootstrap) -> None:
-    told = problem(bootstrap("aarch64-linux-gnu.2.26", "ApiGatewayV2httpRequestContext"), "arm64", "provided.al2")
-    assert told == "is built with the cargo feature unauthenticated, which lets everybody in"
+def test_a_development_build_is_reported(bootstrap) -> None:
+    reported = problem(bootstrap("aarch64-linux-gnu.2.26", "ApiGatewayV2httpRequestContext"), "arm64", "provided.al2")
+    assert reported == "is built with the cargo feature unauthenticated, which turns authentication off"
 
 
-def test_another_architecture_is_told(bootstrap) -> None:
-    told = problem(bootstrap("x86_64-linux-gnu.2.26"), "arm64", "provided.al2")
-    assert told == "is built for EM_X86_64, and the template's architecture is arm64"
+def test_another_architecture_is_reported(bootstrap) -> None:
+    reported = problem(bootstrap("x86_64-linux-gnu.2.26"), "arm64", "provided.al2")
+    assert reported == "is built for EM_X86_64, but the template's architecture is arm64"
     assert problem(bootstrap("x86_64-linux-gnu.2.26"), "x86_64", "provided.al2") is None
 
 
-def test_what_is_no_bootstrap_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_broken_bootstrap_is_reported(tmp_path: Path) -> None:
     assert "is missing" in problem(tmp_path / "none.zip", "arm64", "provided.al2")
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"no zip")
-    assert "no zip of an ELF" in problem(broken, "arm64", "provided.al2")
+    assert "not a zip with an ELF" in problem(broken, "arm64", "provided.al2")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
         archive.writestr("other", "")
-    assert problem(tmp_path / "empty.zip", "arm64", "provided.al2") == "holds no bootstrap"
+    assert problem(tmp_path / "empty.zip", "arm64", "provided.al2") == "has no bootstrap"
     with zipfile.ZipFile(tmp_path / "script.zip", "w") as archive:
         archive.writestr("bootstrap", "#!/bin/sh\n")
-    assert "no zip of an ELF" in problem(tmp_path / "script.zip", "arm64", "provided.al2")
+    assert "not a zip with an ELF" in problem(tmp_path / "script.zip", "arm64", "provided.al2")
 
 
-def test_every_function_is_checked_for_what_is_deployed(bootstrap, tmp_path: Path) -> None:
+def test_every_function_of_the_template_is_checked(bootstrap, tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(
         """
         Parameters:

@@ -1,6 +1,6 @@
-"""The redrive of the dead-letter queues, with real clients of AWS whose requests are checked and answered here.
+"""The redrive of the dead-letter queues, with real AWS clients and stubbed responses.
 
-The emulator has no StartMessageMoveTask; botocore's Stubber validates requests and answers against AWS's own model.
+The emulator has no StartMessageMoveTask. botocore's Stubber validates requests and responses against AWS's own model.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ RUNNING = "There is already a task running. Only one active task is allowed for 
 
 
 class Aws:
-    """CloudFormation and SQS, that expect what a test says and nothing else."""
+    """CloudFormation and SQS, which accept only the requests that a test expects."""
 
     def __init__(self) -> None:
         session = boto3.Session("id", "secret", region_name="eu-west-1")
@@ -31,35 +31,35 @@ class Aws:
         self.slept = []
 
     def stack(self, *names: str) -> None:
-        """Expects that the stack is described; it has the URLs of these queues."""
+        """Expects a request for the stack, which has the URLs of these queues as outputs."""
         described = {"StackName": STACK, "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": "UPDATE_COMPLETE"}
         described["Outputs"] = [{"OutputKey": f"{name}Url", "OutputValue": URL + name} for name in names]
         self.cloudformation.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": STACK})
 
     def arns(self, name: str) -> dict:
-        """Expects that the ARNs of a dead-letter queue and its source are asked for; returns the start of a task."""
+        """Expects requests for the ARNs of a dead-letter queue and its source; returns those of the task."""
         for queue in (name, QUEUES[name]):
             request = {"QueueUrl": URL + queue, "AttributeNames": ["QueueArn"]}
             self.sqs.add_response("get_queue_attributes", {"Attributes": {"QueueArn": ARN + queue}}, request)
         return {"SourceArn": ARN + name, "DestinationArn": ARN + QUEUES[name]}
 
     def task(self, name: str, *polls: dict) -> None:
-        """Expects a task of that queue, which is polled until it has ended."""
+        """Expects a task of this queue, and these polls until it ends."""
         self.sqs.add_response("start_message_move_task", {"TaskHandle": "handle"}, self.arns(name))
         for poll in polls:
             results = {"Results": [poll] if poll else []}
             self.sqs.add_response("list_message_move_tasks", results, {"SourceArn": ARN + name})
 
     def refused(self, name: str, code: str, message: str) -> None:
-        """Expects a task of that queue, and refuses it."""
+        """Expects a task of this queue and refuses it."""
         expected = self.arns(name)
         self.sqs.add_client_error("start_message_move_task", code, message, 400, expected_params=expected)
 
     def redrive(self) -> list[str]:
-        wrong = redrive(*self.clients, STACK, self.slept.append)
+        problems = redrive(*self.clients, STACK, self.slept.append)
         for stub in self.stubs:
             stub.assert_no_pending_responses()
-        return wrong
+        return problems
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def all_queues() -> list[str]:
     return [name for pair in QUEUES.items() for name in pair]
 
 
-def test_the_stack_puts_out_every_url(root: Path) -> None:
+def test_the_template_has_an_output_for_every_url(root: Path) -> None:
     template = (root / "template.yaml").read_text()
     assert all(f"  {name}Url:\n" in template for name in all_queues())
 
@@ -97,7 +97,7 @@ def test_both_queues_are_moved_back_to_their_sources(aws, capsys) -> None:
     assert aws.slept == [POLL_SECONDS] * 5
 
 
-def test_an_empty_queue_is_told(aws, capsys) -> None:
+def test_an_empty_queue_is_reported(aws, capsys) -> None:
     aws.stack(*all_queues())
     aws.task("OrdersDeadLetterQueue", task("COMPLETED", 0, 0))
     aws.task("RecoveryDeadLetterQueue", {"Status": "COMPLETED"})
@@ -107,7 +107,7 @@ def test_an_empty_queue_is_told(aws, capsys) -> None:
     )
 
 
-def test_a_count_that_lags_is_waited_for_but_not_for_ever(aws, capsys) -> None:
+def test_a_lagging_count_is_polled_a_limited_number_of_times(aws, capsys) -> None:
     aws.stack(*all_queues())
     aws.task("OrdersDeadLetterQueue", task("COMPLETED", 0, 2), task("COMPLETED", 2, 2))
     aws.task("RecoveryDeadLetterQueue", *[task("COMPLETED", 1, 2)] * COUNT_POLLS)
@@ -117,47 +117,47 @@ def test_a_count_that_lags_is_waited_for_but_not_for_ever(aws, capsys) -> None:
     )
 
 
-def test_tasks_that_do_not_complete_are_told(aws, capsys) -> None:
+def test_incomplete_tasks_are_reported(aws, capsys) -> None:
     aws.stack(*all_queues())
     reason = "AWS.SimpleQueueService.NonExistentQueue"
     aws.task("OrdersDeadLetterQueue", task("FAILED", 1, 3, FailureReason=reason))
     aws.task("RecoveryDeadLetterQueue", task("CANCELLING", 2, 9), task("CANCELLED", 2, 9))
     assert aws.redrive() == [
         f"OrdersDeadLetterQueue: FAILED after 1 of 3 messages: {reason}",
-        "RecoveryDeadLetterQueue: CANCELLED after 2 of 9 messages: no reason is given",
+        "RecoveryDeadLetterQueue: CANCELLED after 2 of 9 messages: no reason given",
     ]
     assert capsys.readouterr().out == ""
 
 
-def test_a_refused_task_is_told_and_the_other_queue_is_moved(aws, capsys) -> None:
+def test_a_refused_task_is_reported_and_the_other_queue_is_moved(aws, capsys) -> None:
     aws.stack(*all_queues())
     aws.refused("OrdersDeadLetterQueue", "InvalidParameterValue", RUNNING)
     aws.task("RecoveryDeadLetterQueue", task("COMPLETED", 2, 2))
-    [told] = aws.redrive()
-    assert told.startswith("OrdersDeadLetterQueue: ")
-    assert told.endswith(RUNNING)
+    [problem] = aws.redrive()
+    assert problem.startswith("OrdersDeadLetterQueue: ")
+    assert problem.endswith(RUNNING)
     assert capsys.readouterr().out == "RecoveryDeadLetterQueue: moved 2 of 2 messages\n"
 
 
-def test_a_stack_without_the_queues_is_told(aws) -> None:
+def test_missing_outputs_are_reported(aws) -> None:
     aws.stack("OrdersQueue", "OrdersDeadLetterQueue", "RecoveryQueue")
     assert aws.redrive() == ["stack order-api-dev has no output RecoveryDeadLetterQueueUrl"]
 
 
-def test_a_missing_stack_is_refused(aws) -> None:
+def test_a_missing_stack_is_an_error(aws) -> None:
     aws.cloudformation.add_client_error("describe_stacks", "ValidationError", "Stack with id it does not exist")
     with pytest.raises(ClientError, match="does not exist"):
         aws.redrive()
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "error"),
     [
         ("dev", "error: Unable to locate credentials\n"),
         ("none", "error: samconfig.toml has no environment none\n"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_an_exit_code(environment: str, told: str, root: Path, tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_an_exit_code(environment: str, error: str, root: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "tools/redrive.py", "--config-env", environment],
         cwd=root,
@@ -166,4 +166,4 @@ def test_what_is_wrong_is_one_line_and_an_exit_code(environment: str, told: str,
         text=True,
         check=False,
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", told)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", error)

@@ -1,4 +1,4 @@
-"""What the release build of the functions is made of."""
+"""The dependencies and features of the release build."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def features(root: Path, *arguments: str) -> set[str]:
-    """The features, as `crate/feature`, with which cargo builds what it builds by default: the functions."""
+    """Features, as `crate/feature`, of the packages that cargo builds with these arguments."""
     tree = subprocess.run(
         [
             "cargo",
@@ -43,11 +43,11 @@ def test_tools_and_tests_add_no_features_to_the_functions(root: Path) -> None:
         assert f"{crate}/{feature}" not in functions
 
 
-def test_the_feature_unauthenticated_would_be_seen(root: Path) -> None:
+def test_the_feature_unauthenticated_is_visible_here(root: Path) -> None:
     assert "lambda_http/apigw_http" in features(root, "--package", "get-order", "--features", "unauthenticated")
 
 
-def test_the_whole_workspace_would_add_some(root: Path) -> None:
+def test_the_whole_workspace_adds_features(root: Path) -> None:
     assert "tokio/process" in features(root, "--workspace")
 
 
