@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use shared::http::{ProblemDetails, ProblemKind};
 use shared::order::{Order, OrderId, RestaurantId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
@@ -124,12 +124,14 @@ impl Modify for Catalogue {
 }
 
 fn example(kind: &ProblemKind) -> Value {
-    let mut example = json!({"type": kind.uri(), "title": kind.title, "detail": kind.detail});
-    if let Some(status) = kind.status {
-        example["status"] = status.as_u16().into();
-    }
-    example["request_id"] = "5431c0c4-c129-4bc5-9a73-16c7be03a2a5".into();
-    example
+    // By name: serde_json keeps either this order or the names', as the features of other crates have it.
+    let mut example = Map::new();
+    example.insert("detail".into(), kind.detail.into());
+    example.insert("request_id".into(), "5431c0c4-c129-4bc5-9a73-16c7be03a2a5".into());
+    example.extend(kind.status.map(|status| ("status".to_owned(), status.as_u16().into())));
+    example.insert("title".into(), kind.title.into());
+    example.insert("type".into(), kind.uri().into());
+    example.into()
 }
 
 /// Adds the fields that a client may send although the server sets them.

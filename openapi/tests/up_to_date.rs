@@ -3,5 +3,5 @@
 #[test]
 fn openapi_yaml_is_up_to_date() {
     let generated = openapi::document().to_yaml().expect("the document has a YAML form");
-    assert_eq!(generated, include_str!("../../openapi.yaml"), "openapi.yaml is stale: run `make openapi`");
+    assert!(generated == include_str!("../../openapi.yaml"), "openapi.yaml is stale: run `make openapi`");
 }
