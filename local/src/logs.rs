@@ -38,17 +38,27 @@ pub async fn follow(stack: &Stack) -> anyhow::Result<()> {
 
 /// Returns every line that the stack's functions have logged.
 pub async fn lines(stack: &Stack) -> anyhow::Result<Vec<String>> {
-    let client = Client::new(&stack.sdk_config().await);
-    let events = events(&client, &stack.function_logs, 0).await?;
-    Ok(events.into_iter().map(|(_, message)| message).collect())
+    lines_of(&Client::new(&stack.sdk_config().await), &stack.function_logs).await
 }
 
-/// Returns the events of a log group from this instant on, in milliseconds since 1970.
+/// Returns every line of a log group.
+pub async fn lines_of(client: &Client, group: &str) -> anyhow::Result<Vec<String>> {
+    Ok(events(client, group, 0).await?.into_iter().map(|(_, message)| message).collect())
+}
+
+/// Returns the events of a log group from this instant on, in milliseconds since 1970. They are read stream by stream:
+/// the emulator's `FilterLogEvents` leaves out what is beyond 10,000 events.
 async fn events(client: &Client, group: &str, from: i64) -> anyhow::Result<Vec<Event>> {
-    let pages = client.filter_log_events().log_group_name(group).start_time(from).into_paginator().send();
-    let pages = pages.collect::<Result<Vec<_>, _>>().await?;
-    let events = pages.into_iter().flat_map(|page| page.events.unwrap_or_default());
-    Ok(events.filter_map(|event| Some((event.timestamp?, event.message?))).collect())
+    let streams = client.describe_log_streams().log_group_name(group).into_paginator().items().send();
+    let mut events = Vec::new();
+    for stream in streams.collect::<Result<Vec<_>, _>>().await? {
+        let found = client.get_log_events().log_group_name(group).set_log_stream_name(stream.log_stream_name);
+        let pages = found.start_from_head(true).start_time(from).into_paginator().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>().await?;
+        let logged = pages.into_iter().flat_map(|page| page.events.unwrap_or_default());
+        events.extend(logged.filter_map(|event| Some((event.timestamp?, event.message?))));
+    }
+    Ok(events)
 }
 
 /// A line of a function's log. Lines that end a request, a step or a message have more fields than others.

@@ -143,7 +143,7 @@ Try these in another terminal, as an admin machine (the token is valid for an ho
 
   curl -s -X POST '{api}/orders' -H "Authorization: Bearer $(make token PORT={port})" -H 'Content-Type: application/json' -d '{{"user_id":"Burger_2","quantity":"3","restaurant_id":"Restaurant 3"}}'
 
-Logs of the functions, starting with an order that is submitted now:
+Logs of the functions. Another order is being submitted, so you can follow it:
 "#,
         endpoint = stack.endpoint,
     );

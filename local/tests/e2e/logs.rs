@@ -5,6 +5,7 @@ use std::fs;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use local::Stack;
+use local::logs::lines_of;
 use local::sign_in::client_secret;
 
 use crate::support::{machine_token, secrets_file};
@@ -22,10 +23,8 @@ async fn logs(stack: &Stack, client: &Client) -> Vec<(String, String)> {
     let pages = client.describe_log_groups().into_paginator().items().send();
     for group in pages.collect::<Result<Vec<_>, _>>().await.unwrap() {
         let name = group.log_group_name.unwrap();
-        let pages = client.filter_log_events().log_group_name(&name).into_paginator().send();
-        let pages = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
-        let messages = pages.into_iter().flat_map(|page| page.events.unwrap_or_default()).filter_map(|e| e.message);
-        logs.push((name, messages.collect::<Vec<_>>().join("\n")));
+        let lines = lines_of(client, &name).await.unwrap();
+        logs.push((name, lines.join("\n")));
     }
     logs
 }
