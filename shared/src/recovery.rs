@@ -1,14 +1,18 @@
-//! The end of an order whose execution failed, timed out or was stopped.
+//! The end of an order whose execution failed, timed out or was stopped, or whose status event was lost.
 
-use serde::Deserialize;
+use std::time::Duration;
 
-use crate::Cause;
-use crate::aws::Topic;
-use crate::order::{OrderStatus, Outcome, Timestamp};
-use crate::providers::{Decision, PaymentProvider, ProviderError};
-use crate::store::{IdempotencyRecords, Orders};
-use crate::telemetry;
+use aws_config::SdkConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{StateMachine, Topic};
+use crate::environment::{self, EnvironmentError};
+use crate::lambda::{MessageError, TaskError};
+use crate::order::{OrderId, OrderKey, Step, Timestamp};
+use crate::providers::{PaymentProvider, Restaurant};
+use crate::store::{IdempotencyRecords, MAX_SAVE_AGE, Orders, StoreError};
 use crate::workflow::Submission;
+use crate::{Cause, steps, telemetry};
 
 /// Status change of an execution: EventBridge's event "Step Functions Execution Status Change", as far as it is used
 /// here ("Step Functions event detail", Step Functions Developer Guide).
@@ -18,9 +22,9 @@ pub struct StatusChange {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct StatusDetail {
-    /// `FAILED`, `TIMED_OUT` or `ABORTED`.
-    status: String,
+    execution_arn: String,
     /// Input of the execution. AWS leaves it out over 248 KiB, which no submission has.
     input: String,
 }
@@ -30,39 +34,169 @@ impl StatusChange {
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }
+
+    /// ARN of the execution.
+    #[must_use]
+    pub fn execution_arn(&self) -> &str {
+        &self.detail.execution_arn
+    }
+
+    /// Input of the execution.
+    pub fn submission(&self) -> Result<Submission, serde_json::Error> {
+        Submission::parse(&self.detail.input)
+    }
 }
 
-/// Ends the order of a failed execution as FAILURE, unless it has ended already; refunds the payment if the order ended
-/// as FAILURE; publishes the end. Repeating it is safe.
-pub async fn recover(
-    orders: &Orders,
-    records: &IdempotencyRecords,
-    payment: &PaymentProvider,
-    topic: &Topic,
-    change: &StatusChange,
-) -> Result<(), Cause> {
-    let Submission { order, trace } = Submission::parse(&change.detail.input)?;
-    let now = Timestamp::now();
-    // The execution may have failed before the order was saved.
-    orders.save(records, &order, now).await?;
-    let outcome = Outcome::Failure {
-        error_message: format!("the order could not be processed ({})", change.detail.status),
-        refund_failed: false,
-    };
-    // The end comes before the refund: a step of the execution may still be running, and end the order as SUCCESS.
-    let Some(mut order) = orders.complete(records, &order.key(), &outcome, now).await? else { return Ok(()) };
-    if order.order_status == OrderStatus::Failure {
-        match payment.refund(&order, trace.as_deref()).await {
-            Ok(Decision::Yes) => {}
-            Ok(Decision::No { .. }) | Err(ProviderError::Failed(_)) => {
-                telemetry::refund_failed();
-                order = orders.note_failed_refund(&order, now).await?;
+/// The recovery of orders, with all that it needs.
+#[derive(Debug)]
+pub struct Recovery {
+    orders: Orders,
+    records: IdempotencyRecords,
+    payment: PaymentProvider,
+    restaurant: Restaurant,
+    topic: Topic,
+}
+
+impl Recovery {
+    /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`] and [`Topic`]
+    /// for the variables.
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+        Ok(Self {
+            orders: Orders::from_environment(sdk)?,
+            records: IdempotencyRecords::from_environment(sdk)?,
+            payment: PaymentProvider::from_environment()?,
+            restaurant: Restaurant::from_environment()?,
+            topic: Topic::from_environment(sdk)?,
+        })
+    }
+
+    /// Recovers the order of an execution that failed, even if it was not saved yet.
+    pub async fn recover_submission(&self, submission: &Submission) -> Result<(), MessageError> {
+        let (order, now) = (&submission.order, Timestamp::now());
+        if order.id().age(now) >= MAX_SAVE_AGE {
+            return Err(MessageError::Unusable("the order is too old to be recovered".into()));
+        }
+        let saved = self.orders.save(&self.records, order, now).await;
+        saved.map_err(|error| MessageError::Retryable(error.into()))?;
+        self.recover(order.key(), submission.trace.as_deref()).await.map_err(MessageError::Retryable)
+    }
+
+    /// Takes an order to its end, from whatever is known of it: an order that is not accepted fails, a payment that is not
+    /// known is refunded, a delivery that is not settled is cancelled. Repeating it is safe.
+    pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
+        let mut next = match self.orders.get(key).await {
+            Ok(order) => order.next(),
+            Err(StoreError::NotFound) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        // More steps than an order has.
+        for _ in 0..10 {
+            next = match next {
+                Step::Nothing => return Ok(()),
+                Step::Accept => self.fail(key).await?,
+                Step::Charge => self.refund(key, trace).await?,
+                Step::Deliver | Step::Cancel => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
+                Step::Refund => self.refund(key, trace).await?,
+                Step::Complete | Step::Publish => steps::complete(&self.orders, &self.topic, key).await?,
+            };
+        }
+        Err("the order does not come to its end".into())
+    }
+
+    async fn fail(&self, key: &OrderKey) -> Result<Step, Cause> {
+        let failed = self
+            .orders
+            .record(key, |order| order.not_accepted("the order could not be processed", Timestamp::now()))
+            .await?;
+        Ok(failed.map_or(Step::Nothing, |order| order.next()))
+    }
+
+    /// A refund that is not made yet stays owed, and keeps no order from its end: the sweep asks for it again.
+    async fn refund(&self, key: &OrderKey, trace: Option<&str>) -> Result<Step, Cause> {
+        match steps::refund(&self.orders, &self.payment, key, trace).await {
+            Err(TaskError::StoreUnavailable(cause)) => Err(cause),
+            Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => {
+                let order = match self.orders.get(key).await {
+                    Err(StoreError::NotFound) => return Ok(Step::Nothing),
+                    read => read?,
+                };
+                if order.is_final() { Err(cause) } else { Ok(Step::Complete) }
             }
-            Err(error @ ProviderError::Retryable(_)) => return Err(error.into()),
+            Ok(next) => Ok(next),
         }
     }
-    topic.publish(&order).await?;
-    Ok(())
+}
+
+/// Time for which the sweep leaves an order alone after its grace period and its last write.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Age up to which the sweep looks at failed executions.
+const LOOK_BACK: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
+/// The sweep: it finds orders that are not settled although nothing works on them any more, for example because a status
+/// event was lost, and recovers them.
+#[derive(Debug)]
+pub struct Sweep {
+    recovery: Recovery,
+    state_machine: StateMachine,
+    grace_period: Duration,
+}
+
+impl Sweep {
+    /// The function's sweep. See [`Recovery`] and [`StateMachine`] for more variables.
+    ///
+    /// | variable | value |
+    /// |---|---|
+    /// | `GRACE_PERIOD_SECONDS` | grace period of a submitted order, in seconds |
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+        let seconds = environment::required("GRACE_PERIOD_SECONDS", "a number of seconds")?;
+        let seconds = seconds.parse();
+        let seconds = seconds.map_err(|_| EnvironmentError::new("GRACE_PERIOD_SECONDS", "must be a number of seconds"));
+        Ok(Self {
+            recovery: Recovery::from_environment(sdk)?,
+            state_machine: StateMachine::from_environment(sdk)?,
+            grace_period: Duration::from_secs(seconds?),
+        })
+    }
+
+    /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was
+    /// never saved. An order that can't be recovered now does not keep the others from it: the next sweep tries again.
+    pub async fn run(&self) -> Result<Swept, Cause> {
+        let now = Timestamp::now();
+        let unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + PATIENCE)).await?;
+        let oldest = unsettled.first().map(|(_, updated_at)| now.since(*updated_at).as_secs());
+        tracing::info!(oldest_unsettled_seconds = oldest.unwrap_or_default(), orders = unsettled.len(), "unsettled");
+        let mut swept = Swept::default();
+        for (key, _) in unsettled {
+            swept.count(key.id, self.recovery.recover(&key, None).await);
+        }
+        for execution in self.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
+            let Some(input) = self.state_machine.input(&execution).await? else { continue };
+            let submission = Submission::parse(&input)?;
+            let recovered = self.recovery.recover_submission(&submission).await;
+            swept.count(submission.order.id(), recovered.map_err(Into::into));
+        }
+        Ok(swept)
+    }
+}
+
+/// Result of a sweep.
+#[derive(Debug, Default, Serialize)]
+pub struct Swept {
+    recovered: usize,
+    failed: usize,
+}
+
+impl Swept {
+    fn count(&mut self, id: OrderId, recovered: Result<(), Cause>) {
+        match recovered {
+            Ok(()) => self.recovered += 1,
+            Err(cause) => {
+                self.failed += 1;
+                tracing::error!(order_id = %id, error = telemetry::describe(cause.as_ref()), "not recovered");
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,15 +207,14 @@ mod tests {
     use crate::fixtures;
 
     fn event(input: &Value) -> String {
-        json!({"detail": {"status": "ABORTED", "input": input}}).to_string()
+        json!({"detail": {"executionArn": "arn", "status": "ABORTED", "input": input}}).to_string()
     }
 
     #[test]
     fn a_status_change_has_the_submission_of_its_execution() {
         let submission = Submission { order: fixtures::order(), trace: None };
         let change = StatusChange::parse(&event(&serde_json::to_string(&submission).unwrap().into())).unwrap();
-        assert_eq!(change.detail.status, "ABORTED");
-        assert_eq!(Submission::parse(&change.detail.input).unwrap(), submission);
+        assert_eq!((change.execution_arn(), change.submission().unwrap()), ("arn", submission));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Entry points of the functions behind the state machine and the queues, and the one way in which every function,
 //! those behind the API included, handles a unit of work.
 
+mod call;
 mod queue;
 mod task;
 
@@ -14,7 +15,8 @@ use tracing::Instrument;
 
 use crate::telemetry;
 
-pub use queue::serve_queue;
+pub use call::serve_calls;
+pub use queue::{MessageError, serve_queue};
 pub use task::{TaskError, serve_task};
 
 /// A unit of work, as its log line names it: a request, a step of the state machine, or a message of a queue.
