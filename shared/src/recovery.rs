@@ -94,9 +94,8 @@ impl Recovery {
             next = match next {
                 Step::Nothing => return Ok(()),
                 Step::Accept => self.fail(key).await?,
-                Step::Charge => self.refund(key, trace).await?,
                 Step::Deliver | Step::Cancel => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
-                Step::Refund => self.refund(key, trace).await?,
+                Step::Charge | Step::Refund => self.refund(key, trace).await?,
                 Step::Complete | Step::Publish => steps::complete(&self.orders, &self.topic, key).await?,
             };
         }
@@ -128,10 +127,10 @@ impl Recovery {
 }
 
 /// Time for which the sweep leaves an order alone after its grace period and its last write.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const IDLE_TIME: Duration = Duration::from_mins(15);
 
 /// Age up to which the sweep looks at failed executions.
-const LOOK_BACK: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+const LOOK_BACK: Duration = Duration::from_hours(48);
 
 /// The sweep: it finds orders that are not settled although nothing works on them any more, for example because a status
 /// event was lost, and recovers them.
@@ -163,7 +162,7 @@ impl Sweep {
     /// never saved. An order that can't be recovered now does not keep the others from it: the next sweep tries again.
     pub async fn run(&self) -> Result<Swept, Cause> {
         let now = Timestamp::now();
-        let unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + PATIENCE)).await?;
+        let unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + IDLE_TIME)).await?;
         let oldest = unsettled.first().map(|(_, updated_at)| now.since(*updated_at).as_secs());
         tracing::info!(oldest_unsettled_seconds = oldest.unwrap_or_default(), orders = unsettled.len(), "unsettled");
         let mut swept = Swept::default();

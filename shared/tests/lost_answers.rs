@@ -144,9 +144,10 @@ async fn a_creation_with_a_key_is_repeated_and_recognised_even_if_the_order_was_
         let operation = Operation::request("Ann", &key, "PUT /orders", b"{}", Processing::None);
         let order_key = order.key().clone();
         lossy.lose_next(move |table| async move {
-            match deletes {
-                true => table.delete(&order_key, &Expected::Any).await.unwrap(),
-                false => _ = table.replace(&order_key, &content(9), &Expected::Any).await.unwrap(),
+            if deletes {
+                table.delete(&order_key, &Expected::Any).await.unwrap();
+            } else {
+                table.replace(&order_key, &content(9), &Expected::Any).await.unwrap();
             }
         });
         let records = &lossy.table.records;

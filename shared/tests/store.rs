@@ -538,8 +538,8 @@ async fn the_conditions_of_writes_decide_as_the_order_does() {
             }
             put().await;
             match (table.delete(order.key(), &expected).await, order.may_be_deleted(&expected)) {
-                (Ok(()), Ok(())) => {}
-                (Err(StoreError::InProcess), Err(Refusal::InProcess))
+                (Ok(()), Ok(()))
+                | (Err(StoreError::InProcess), Err(Refusal::InProcess))
                 | (Err(StoreError::Stale), Err(Refusal::Stale)) => {}
                 (deleted, judged) => panic!("{state}, {expected:?}: {deleted:?}, {judged:?}"),
             }

@@ -7,7 +7,7 @@ use super::Error;
 use crate::environment::{self, EnvironmentError};
 use crate::order::{OrderId, Timestamp};
 
-/// Length of X-Ray's header at most ("StartExecution", Step Functions API Reference).
+/// Length of X-Ray's header at most (`StartExecution`, Step Functions API Reference).
 const MAX_TRACE_LENGTH: usize = 256;
 
 /// Ends of an execution that leave its order to the recovery.

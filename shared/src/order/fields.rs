@@ -32,7 +32,7 @@ fn is_name(value: &str) -> bool {
         && value.trim().len() == value.len()
 }
 
-/// Whether the table, the queue and the topic take a character: SQS refuses U+FFFE and U+FFFF ("SendMessage", Amazon SQS
+/// Whether the table, the queue and the topic take a character: SQS refuses U+FFFE and U+FFFF (`SendMessage`, Amazon SQS
 /// API Reference).
 pub(crate) fn is_text(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::life::{Delivered, Failing, Life, Refund};
+use super::life::{Delivered, Failing, Life, Published, Refund};
 use super::{
     Invalid, Order, OrderContent, OrderId, OrderKey, OrderStatus, Processing, Quantity, RestaurantId, Timestamp,
     UserId, Version,
@@ -112,10 +112,11 @@ impl OrderForm {
             Life::Success { is_published, .. } => form.published = is_published.then(|| "SUCCESS".into()),
             Life::Failure { failing, published, .. } => {
                 form.failing_since = Some(failing.since);
-                form.published = published.map(|refund| match refund {
-                    None => "FAILURE".into(),
-                    Some(refund) => format!("FAILURE:{}", refund.as_str()),
-                });
+                form.published = match published {
+                    Published::No => None,
+                    Published::With(None) => Some("FAILURE".into()),
+                    Published::With(Some(refund)) => Some(format!("FAILURE:{}", refund.as_str())),
+                };
             }
             _ => {}
         }
@@ -217,13 +218,14 @@ fn life(form: &OrderForm) -> Option<Life> {
                 refund,
             };
             let published = match form.published.as_deref() {
-                Some("FAILURE") => Some(None),
-                Some("FAILURE:OWED") => Some(Some(Refund::Owed)),
-                Some("FAILURE:MADE") => Some(Some(Refund::Made)),
-                Some("FAILURE:FAILED") => Some(Some(Refund::Failed)),
-                Some("FAILURE:UNKNOWN") => Some(Some(Refund::Unknown)),
+                Some("FAILURE") => Published::With(None),
+                Some("FAILURE:OWED") => Published::With(Some(Refund::Owed)),
+                Some("FAILURE:MADE") => Published::With(Some(Refund::Made)),
+                Some("FAILURE:FAILED") => Published::With(Some(Refund::Failed)),
+                Some("FAILURE:UNKNOWN") => Published::With(Some(Refund::Unknown)),
                 Some(_) => return None,
-                None => form.unsettled.is_none().then_some(refund),
+                None if form.unsettled.is_none() => Published::With(refund),
+                None => Published::No,
             };
             Some(Life::Failure { failing, completed_at, published })
         }

@@ -30,10 +30,10 @@ use super::{Expected, Order, OrderContent, OrderStatus, Processing, Timestamp};
 use crate::money::Money;
 
 /// Time after which a cancellation that the restaurant never answered counts as granted.
-pub const CANCELLATION_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const CANCELLATION_LIMIT: Duration = Duration::from_hours(24);
 
 /// Time after the decision to fail for which a refund is repeated that the provider answers with 404.
-const REFUND_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+const REFUND_LIMIT: Duration = Duration::from_hours(24);
 
 /// State of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,12 +52,22 @@ pub(super) enum Life {
     Failing(Failing),
     /// SUCCESS. `is_published` tells whether its end was published.
     Success { delivered: Delivered, completed_at: Timestamp, is_published: bool },
-    /// FAILURE. `published` is the refund with which it was published last.
-    Failure { failing: Failing, completed_at: Timestamp, published: Option<Option<Refund>> },
+    /// FAILURE.
+    Failure { failing: Failing, completed_at: Timestamp, published: Published },
+}
+
+/// Publication of a FAILURE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Published {
+    /// It is not published.
+    No,
+    /// It was published last with that refund.
+    With(Option<Refund>),
 }
 
 /// Facts about an order that is paid and delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the wire form")]
 pub(super) struct Delivered {
     pub accepted_at: Timestamp,
     pub paid_at: Timestamp,
@@ -185,7 +195,7 @@ impl Order {
     pub fn not_accepted(&self, reason: &str, now: Timestamp) -> Option<Self> {
         let Life::Submitted = self.life else { return None };
         let failing = Failing { accepted_at: None, paid_at: None, since: now, reason: reason.into(), refund: None };
-        Some(self.written(Life::Failure { failing, completed_at: now, published: None }, now))
+        Some(self.written(Life::Failure { failing, completed_at: now, published: Published::No }, now))
     }
 
     /// Records the payment. After the decision to fail it is a late payment: it is owed, unless it is refunded already.
@@ -210,14 +220,14 @@ impl Order {
     #[must_use]
     pub fn declined(&self, reason: &str, now: Timestamp) -> Option<Self> {
         let Life::Accepted { .. } = self.life else { return None };
-        self.failing(format!("the payment was declined: {reason}"), None, now)
+        Some(self.failing(format!("the payment was declined: {reason}"), None, now))
     }
 
     /// Decides to fail, because it is not known whether the payment was made.
     #[must_use]
     pub fn payment_unknown(&self, now: Timestamp) -> Option<Self> {
         let Life::Accepted { .. } = self.life else { return None };
-        self.failing("it is not known whether the payment was made".into(), Some(Refund::Owed), now)
+        Some(self.failing("it is not known whether the payment was made".into(), Some(Refund::Owed), now))
     }
 
     /// Records the delivery, unless it is being cancelled.
@@ -235,7 +245,7 @@ impl Order {
     #[must_use]
     pub fn refused(&self, reason: &str, now: Timestamp) -> Option<Self> {
         let Life::Paid { .. } = self.life else { return None };
-        self.failing(format!("the restaurant refused: {reason}"), Some(Refund::Owed), now)
+        Some(self.failing(format!("the restaurant refused: {reason}"), Some(Refund::Owed), now))
     }
 
     /// Decides to cancel the delivery, because the restaurant has not confirmed it within `limit` from the payment.
@@ -260,7 +270,7 @@ impl Order {
     #[must_use]
     pub fn cancelled(&self, now: Timestamp) -> Option<Self> {
         let Life::Paid { cancelling_since: Some(_), .. } = self.life else { return None };
-        self.failing("the restaurant did not confirm the order".into(), Some(Refund::Owed), now)
+        Some(self.failing("the restaurant did not confirm the order".into(), Some(Refund::Owed), now))
     }
 
     /// Whether a cancellation without an answer counts as granted.
@@ -319,7 +329,7 @@ impl Order {
                 Some(self.written(Life::Success { delivered, completed_at: now, is_published: false }, now))
             }
             Life::Failing(failing) => {
-                Some(self.written(Life::Failure { failing, completed_at: now, published: None }, now))
+                Some(self.written(Life::Failure { failing, completed_at: now, published: Published::No }, now))
             }
             _ => None,
         }
@@ -334,18 +344,20 @@ impl Order {
                 Some(self.written(life, now))
             }
             (Life::Failure { failing, completed_at, published: before }, Life::Failure { failing: told, .. })
-                if *before != Some(told.refund) =>
+                if *before != Published::With(told.refund) =>
             {
                 let (failing, completed_at) = (failing.clone(), *completed_at);
-                Some(self.written(Life::Failure { failing, completed_at, published: Some(told.refund) }, now))
+                Some(
+                    self.written(Life::Failure { failing, completed_at, published: Published::With(told.refund) }, now),
+                )
             }
             _ => None,
         }
     }
 
-    fn failing(&self, reason: String, refund: Option<Refund>, now: Timestamp) -> Option<Self> {
+    fn failing(&self, reason: String, refund: Option<Refund>, now: Timestamp) -> Self {
         let (accepted_at, paid_at) = (self.accepted_at(), self.paid_at());
-        Some(self.written(Life::Failing(Failing { accepted_at, paid_at, since: now, reason, refund }), now))
+        self.written(Life::Failing(Failing { accepted_at, paid_at, since: now, reason, refund }), now)
     }
 
     fn refund_changed(&self, now: Timestamp, change: impl FnOnce(&Failing) -> Option<Failing>) -> Option<Self> {
@@ -366,7 +378,6 @@ impl Order {
     #[must_use]
     pub fn next(&self) -> Step {
         match &self.life {
-            Life::Recorded => Step::Nothing,
             Life::Submitted => Step::Accept,
             Life::Accepted { .. } => Step::Charge,
             Life::Paid { cancelling_since: None, .. } => Step::Deliver,
@@ -374,9 +385,9 @@ impl Order {
             Life::Failing(Failing { refund: Some(Refund::Owed), .. }) => Step::Refund,
             Life::Delivered(_) | Life::Failing(_) => Step::Complete,
             Life::Success { is_published: false, .. } => Step::Publish,
-            Life::Failure { failing, published, .. } if *published != Some(failing.refund) => Step::Publish,
+            Life::Failure { failing, published, .. } if *published != Published::With(failing.refund) => Step::Publish,
             Life::Failure { failing: Failing { refund: Some(Refund::Owed), .. }, .. } => Step::Refund,
-            Life::Success { .. } | Life::Failure { .. } => Step::Nothing,
+            Life::Recorded | Life::Success { .. } | Life::Failure { .. } => Step::Nothing,
         }
     }
 
@@ -453,7 +464,7 @@ impl Order {
     pub fn news(&self) -> Option<String> {
         match &self.life {
             Life::Success { .. } => Some("SUCCESS".into()),
-            Life::Failure { published: None, .. } => Some("FAILURE".into()),
+            Life::Failure { published: Published::No, .. } => Some("FAILURE".into()),
             Life::Failure { failing, .. } => Some(format!("FAILURE:{}", failing.refund.map_or("NONE", Refund::as_str))),
             _ => None,
         }

@@ -97,7 +97,7 @@ impl From<serde_dynamo::Error> for StoreError {
 
 /// Age from which an order is not saved any more. The record of its first saving lives longer (90 days), so no order is
 /// saved twice.
-pub const MAX_SAVE_AGE: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+pub const MAX_SAVE_AGE: Duration = Duration::from_hours(60 * 24);
 
 /// DynamoDB's client for writes that must not be repeated after a lost answer.
 fn once_client(sdk: &SdkConfig) -> Client {

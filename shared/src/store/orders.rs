@@ -217,7 +217,7 @@ impl Orders {
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     let before = order(failed.item.clone().ok_or(StoreError::NotFound)?)?;
-                    Err(refusal(before.replaced(content, total, expected, now)))
+                    Err(refusal(before.replaced(content, total, expected, now).err()))
                 }
                 _ => Err(error.into()),
             },
@@ -267,7 +267,7 @@ impl Orders {
             Err(error) => match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
                     let before = order(failed.item.clone().ok_or(StoreError::NotFound)?)?;
-                    Err(refusal(before.may_be_deleted(expected)))
+                    Err(refusal(before.may_be_deleted(expected).err()))
                 }
                 _ => Err(error.into()),
             },
@@ -363,12 +363,12 @@ fn order(item: Item) -> Result<Order, StoreError> {
 }
 
 /// Meaning of a write that DynamoDB refused, as the domain judges the order before it.
-fn refusal<T>(judged: Result<T, Refusal>) -> StoreError {
+fn refusal(judged: Option<Refusal>) -> StoreError {
     match judged {
-        Err(Refusal::NotPending) => StoreError::NotPending,
-        Err(Refusal::InProcess) => StoreError::InProcess,
-        Err(Refusal::Stale) => StoreError::Stale,
-        Ok(_) => StoreError::Failed("DynamoDB refused a write that the order allows".into()),
+        Some(Refusal::NotPending) => StoreError::NotPending,
+        Some(Refusal::InProcess) => StoreError::InProcess,
+        Some(Refusal::Stale) => StoreError::Stale,
+        None => StoreError::Failed("DynamoDB refused a write that the order allows".into()),
     }
 }
 
