@@ -15,7 +15,7 @@ use crate::order::{Invalid, OrderKey, Timestamp};
 /// Lifetime of the record of a client's key, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
-/// Lifetime of the records of a submitted order, in seconds: Step Functions remembers the names of executions as long.
+/// Lifetime of the records of a submitted order, in seconds: as long as Step Functions keeps the names of executions.
 const WORKFLOW_LIFETIME_SECONDS: i64 = 90 * 24 * 60 * 60;
 
 /// Name that a client gives to one creation: 1 to 255 visible ASCII characters, taken as they are.
@@ -67,7 +67,7 @@ impl Operation {
         Self::workflow(b"ended", order)
     }
 
-    /// The digest is of three parts, a client's of two, so no client can hit this record.
+    /// The digest is of three parts, a client's of two, so no client's key can match this record.
     fn workflow(step: &[u8], order: &OrderKey) -> Self {
         let id = digest(&[step, order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
         Self { record_id: id.clone(), fingerprint: id, lifetime_seconds: WORKFLOW_LIFETIME_SECONDS }
@@ -101,7 +101,7 @@ pub struct IdempotencyRecord<A> {
 }
 
 impl<A> IdempotencyRecord<A> {
-    /// Whether it is the record of this very operation.
+    /// Returns true if the record belongs to the operation.
     #[must_use]
     pub fn is_of(&self, operation: &Operation) -> bool {
         self.id == operation.record_id && self.fingerprint == operation.fingerprint

@@ -3,7 +3,7 @@
 //! Each request has an `Idempotency-Key`, so it can be repeated until its answer is known. Where no URL is configured, a
 //! simulator answers, so that a new clone shows every outcome.
 //!
-//! reqwest stands on the hyper and rustls (with ring) that the SDK brings: a binary has one HTTP and one TLS stack.
+//! reqwest uses the hyper and rustls (with ring) that the SDK brings: a binary has one HTTP and one TLS stack.
 
 use std::time::Duration;
 
@@ -81,13 +81,13 @@ impl PaymentProvider {
 
     /// Takes the payment of an order: `POST /charges`.
     pub async fn charge(&self, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        self.0.request(Operation::Charge, order, trace).await
+        self.0.request(Request::Charge, order, trace).await
     }
 
     /// Refunds the payment of an order, and keeps any later payment from being taken: `POST /refunds`. It is granted
     /// even if nothing was paid.
     pub async fn refund(&self, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        match self.0.request(Operation::Refund, order, trace).await {
+        match self.0.request(Request::Refund, order, trace).await {
             Err(ProviderError::Failed(StatusCode::NOT_FOUND)) => Ok(Decision::Yes),
             answer => answer,
         }
@@ -122,19 +122,19 @@ impl Restaurant {
 
     /// Sends an order to its restaurant: `POST /deliveries`.
     pub async fn deliver(&self, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        self.0.request(Operation::Delivery, order, trace).await
+        self.0.request(Request::Delivery, order, trace).await
     }
 }
 
 /// A request that a provider understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
+enum Request {
     Charge,
     Refund,
     Delivery,
 }
 
-impl Operation {
+impl Request {
     /// Last segment of the URL.
     fn path(self) -> &'static str {
         match self {
@@ -184,12 +184,7 @@ impl Backend {
         Ok(Self::Http { client: client.redirect(Policy::none()).build()?, url })
     }
 
-    async fn request(
-        &self,
-        operation: Operation,
-        order: &Order,
-        trace: Option<&str>,
-    ) -> Result<Decision, ProviderError> {
+    async fn request(&self, operation: Request, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
         let decision = match self {
             Self::Simulator { failures_percent } => simulate(operation, order.id, *failures_percent),
             Self::Http { client, url } => post(client, url.clone(), operation, order, trace).await?,
@@ -219,7 +214,7 @@ fn parse_url(variable: &str, text: Option<&str>) -> Result<Option<Url>, Environm
 async fn post(
     client: &Client,
     mut url: Url,
-    operation: Operation,
+    operation: Request,
     order: &Order,
     trace: Option<&str>,
 ) -> Result<Decision, ProviderError> {
@@ -266,12 +261,12 @@ fn no_reason() -> String {
 }
 
 /// The simulator's decision. It depends on the order's id alone, so it is the same on every repeat.
-fn simulate(operation: Operation, id: OrderId, failures_percent: u8) -> Decision {
+fn simulate(operation: Request, id: OrderId, failures_percent: u8) -> Decision {
     // Each operation looks at other random bits of the id.
     let bits = match operation {
-        Operation::Charge => id.random_bits(),
-        Operation::Delivery => id.random_bits().rotate_right(16),
-        Operation::Refund => return Decision::Yes,
+        Request::Charge => id.random_bits(),
+        Request::Delivery => id.random_bits().rotate_right(16),
+        Request::Refund => return Decision::Yes,
     };
     if (bits % 100) < u64::from(failures_percent) {
         Decision::No { reason: format!("the simulator refuses {failures_percent} % of all {}", operation.path()) }

@@ -99,11 +99,11 @@ async fn a_topic_that_may_not_be_published_to_is_a_failure() {
 
 #[tokio::test]
 async fn a_final_order_is_published_with_an_id_and_with_attributes_to_filter_by() {
-    let (sdk, http) = answered(200, &json!(""));
+    let published = "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
+    let (sdk, http) = answered_with(200, published);
     let failure = Outcome::Failure { error_message: "declined".into(), refund_failed: false };
     let order = fixtures::order().ended(&failure, Timestamp::now());
-    // The stub does not answer in XML, as SNS does; only the request counts here.
-    let _ = Topic::new(&sdk, TOPIC_ARN).publish(&order).await;
+    Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap();
     let form: std::collections::HashMap<String, String> = serde_urlencoded::from_str(&sent(&http)).unwrap();
     let message: Value = serde_json::from_str(&form["Message"]).unwrap();
     assert_eq!(message, json!({"id": format!("{}:FAILURE", order.id), "order": order}));

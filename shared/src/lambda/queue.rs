@@ -8,7 +8,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use super::{Logged, Work};
 use crate::Cause;
 
-/// Time reserved before the function's deadline; messages that are unfinished by then stay in the queue.
+/// Time reserved before the function's deadline; messages that are unfinished by then are returned to the queue.
 const MARGIN: Duration = Duration::from_secs(1);
 
 impl Logged for Result<(), Cause> {
@@ -27,7 +27,7 @@ impl Logged for Result<(), Cause> {
 /// Handles the messages of a queue with `handler` until Lambda ends the function. `function` is its name in the log.
 ///
 /// The messages of a batch are handled at the same time, so a slow one delays no other. A message that fails, panics or
-/// takes too long stays in the queue, and only that one.
+/// takes too long is returned to the queue, and only that one.
 pub async fn serve_queue<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(SqsMessage) -> F,
