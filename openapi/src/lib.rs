@@ -30,8 +30,8 @@ pub fn document() -> Document {
     ),
     servers((url = "https://{api}.execute-api.{region}.amazonaws.com/{stage}", variables(
         ("api" = (default = "api", description = "Id of the REST API: the stack's output ApiId.")),
-        ("region" = (default = "eu-west-1", description = "Where it is deployed.")),
-        ("stage" = (default = "Dev", description = "Its stage.")),
+        ("region" = (default = "eu-west-1", description = "Region of the API.")),
+        ("stage" = (default = "Dev", description = "Stage of the API.")),
     ))),
     modifiers(&Problems, &Catalogue, &ServerFields, &SignIn),
     components(schemas(IfMatch, ProblemDetails)),
@@ -39,7 +39,7 @@ pub fn document() -> Document {
 )]
 struct Api;
 
-/// Problems that an operation answers.
+/// Problems that an operation can return.
 fn problems_of(operation: &str) -> Vec<ProblemKind> {
     const BODY: [ProblemKind; 5] = [
         ProblemKind::INVALID_REQUEST,
@@ -166,8 +166,8 @@ impl Modify for SignIn {
         let people = AuthorizationCode::new(url("authorize"), url("token"), Scopes::from_iter(own));
         let machines = ClientCredentials::new(url("token"), own.into_iter().chain([admin]).collect());
         let flows = [Flow::AuthorizationCode(people), Flow::ClientCredentials(machines)];
-        let described = "Amazon Cognito. People sign in with a code and PKCE, and have their own orders; admins by the \
-            group `admins` have everybody's. Machines have client credentials. The address is the stack's output SignInUrl.";
+        let described = "Amazon Cognito. People sign in with a code and PKCE, and use their own orders; people in the \
+            group `admins` may use everybody's. Machines use client credentials. The address is the stack's output SignInUrl.";
         let scheme = SecurityScheme::OAuth2(OAuth2::with_description(flows, described));
         document.components.get_or_insert_default().add_security_scheme("sign-in", scheme);
 
@@ -251,7 +251,7 @@ struct Listing {
     /// User whose orders are listed, newest first. The default is your own; for an administrator it is everybody's orders,
     /// in no particular order.
     user_id: Option<UserId>,
-    /// Number of orders on a page at most.
+    /// Maximum number of orders on a page.
     #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u16>,
     #[param(nullable = false)]
@@ -277,7 +277,7 @@ struct Precondition {
     if_match: Option<IfMatch>,
 }
 
-/// Name of a creation that is carried out once.
+/// Idempotency key of a creation.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Idempotency {
