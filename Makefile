@@ -142,9 +142,10 @@ fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-b
 	target/debug/local run -- tools/fuzz/run
 
 .PHONY: openapi
-openapi: ## Generates openapi.yaml from the types
+openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types
 	cargo build --quiet --locked --workspace --bin openapi
 	target/debug/openapi >openapi.yaml
+	target/debug/openapi notification >docs/notification.schema.json
 
 .PHONY: docs
 docs: tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
