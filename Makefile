@@ -175,6 +175,13 @@ deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV
 redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
 
+.PHONY: settle
+# Not taken from the environment, where USER is the login. Exported, because a user_id may contain quotes.
+settle: export ORDER =
+settle: export USER =
+settle: tools ## Closes a refund that was made by hand (ORDER=id USER=user_id ENV=dev or prod)
+	@python tools/settle.py --config-env $(ENV) --order "$$ORDER" --user "$$USER"
+
 # --- Tools, inside the checkout ---
 
 .PHONY: tools
