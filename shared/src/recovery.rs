@@ -84,6 +84,7 @@ impl Recovery {
     /// Takes an order to its end, from whatever is known of it: an order that is not accepted fails, a payment that is not
     /// known is refunded, a delivery that is not settled is cancelled. Repeating it is safe.
     pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
+        telemetry::set_order_id(key.id);
         let mut next = match self.orders.get(key).await {
             Ok(order) => order.next(),
             Err(StoreError::NotFound) => return Ok(()),
