@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::aws::{StateMachine, Topic};
 use crate::environment::{self, EnvironmentError};
 use crate::lambda::{MessageError, TaskError};
-use crate::order::{OrderId, OrderKey, Step, Timestamp};
+use crate::order::{Order, OrderId, OrderKey, Step, Timestamp};
 use crate::providers::{PaymentProvider, Restaurant};
-use crate::store::{IdempotencyRecords, MAX_SAVE_AGE, Orders, StoreError};
+use crate::store::{IdempotencyRecords, Orders, is_too_old};
 use crate::workflow::Submission;
 use crate::{Cause, steps, telemetry};
 
@@ -73,7 +73,7 @@ impl Recovery {
     /// Recovers the order of an execution that failed, even if it was not saved yet.
     pub async fn recover_submission(&self, submission: &Submission) -> Result<(), MessageError> {
         let (order, now) = (&submission.order, Timestamp::now());
-        if order.id().age(now) >= MAX_SAVE_AGE {
+        if is_too_old(order.id(), now) {
             return Err(MessageError::Unusable("the order is too old to be recovered".into()));
         }
         let saved = self.orders.save(&self.records, order, now).await;
@@ -81,48 +81,80 @@ impl Recovery {
         self.recover(order.key(), submission.trace.as_deref()).await.map_err(MessageError::Retryable)
     }
 
-    /// Takes an order to its end, from whatever is known of it: an order that is not accepted fails, a payment that is not
-    /// known is refunded, a delivery that is not settled is cancelled. Repeating it is safe.
+    /// Takes an order to its end, from whatever is known of it. Repeating it is safe.
     pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
-        let mut next = match self.orders.get(key).await {
-            Ok(order) => order.next(),
-            Err(StoreError::NotFound) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        let mut next = steps::next(self.orders.find(key).await?.as_ref());
         // More steps than an order has.
         for _ in 0..10 {
-            next = match next {
-                Step::Nothing => return Ok(()),
-                Step::Accept => self.fail(key).await?,
-                Step::Deliver | Step::Cancel => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
-                Step::Charge | Step::Refund => self.refund(key, trace).await?,
-                Step::Complete | Step::Publish => steps::complete(&self.orders, &self.topic, key).await?,
+            next = match Way::of(next) {
+                None => return Ok(()),
+                Some(Way::Fail) => self.fail(key).await?,
+                Some(Way::Refund) => self.refund(key, trace).await?,
+                Some(Way::Cancel) => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
+                Some(Way::Complete) => steps::complete(&self.orders, &self.topic, key).await?,
             };
         }
         Err("the order does not come to its end".into())
     }
 
     async fn fail(&self, key: &OrderKey) -> Result<Step, Cause> {
-        let failed = self
-            .orders
-            .record(key, |order| order.not_accepted("the order could not be processed", Timestamp::now()))
-            .await?;
-        Ok(failed.map_or(Step::Nothing, |order| order.next()))
+        let failed = self.orders.record(key, |order| not_accepted(order, Timestamp::now())).await?;
+        Ok(steps::next(failed.as_ref()))
     }
 
-    /// A refund that is not made yet stays owed, and keeps no order from its end: the sweep asks for it again.
     async fn refund(&self, key: &OrderKey, trace: Option<&str>) -> Result<Step, Cause> {
         match steps::refund(&self.orders, &self.payment, key, trace).await {
             Err(TaskError::StoreUnavailable(cause)) => Err(cause),
             Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => {
-                let order = match self.orders.get(key).await {
-                    Err(StoreError::NotFound) => return Ok(Step::Nothing),
-                    read => read?,
-                };
-                if order.is_final() { Err(cause) } else { Ok(Step::Complete) }
+                after_failed_refund(self.orders.find(key).await?.as_ref()).ok_or(cause)
             }
             Ok(next) => Ok(next),
         }
+    }
+}
+
+/// Way of the recovery from one step to the next: an order that is not accepted fails, a payment that is not known is
+/// refunded, a delivery that is not settled is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// End an order that is not accepted.
+    Fail,
+    /// Refund the payment.
+    Refund,
+    /// Cancel the delivery.
+    Cancel,
+    /// Make the order final, and publish it.
+    Complete,
+}
+
+impl Way {
+    /// The way from that step; none at the end.
+    #[must_use]
+    pub fn of(next: Step) -> Option<Self> {
+        match next {
+            Step::Nothing => None,
+            Step::Accept => Some(Self::Fail),
+            Step::Charge | Step::Refund => Some(Self::Refund),
+            Step::Deliver | Step::Cancel => Some(Self::Cancel),
+            Step::Complete | Step::Publish => Some(Self::Complete),
+        }
+    }
+}
+
+/// Ends an order that is not accepted.
+#[must_use]
+pub fn not_accepted(order: &Order, now: Timestamp) -> Option<Order> {
+    order.not_accepted("the order could not be processed", now)
+}
+
+/// The step after a refund that failed; none if the recovery fails, too. A refund that is not made yet stays owed, and
+/// keeps no order from its end: the sweep asks for it again.
+#[must_use]
+pub fn after_failed_refund(order: Option<&Order>) -> Option<Step> {
+    match order {
+        None => Some(Step::Nothing),
+        Some(order) if order.is_final() => None,
+        Some(_) => Some(Step::Complete),
     }
 }
 
