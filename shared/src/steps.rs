@@ -67,15 +67,15 @@ pub fn answered(order: &Order, answer: &Delivery, limit: DeliveryLimit, now: Tim
     }
 }
 
-/// The answer to a cancellation; for one without an answer that is overdue, the answer that it counts as. `order` is the
-/// one for which it was requested.
+/// The answer to a cancellation that was requested for `order`. A 404 counts as granted if it is overdue. Silence never
+/// does: the restaurant may be away, and may have confirmed the order before.
 pub fn cancellation(
     order: &Order,
     answer: Result<Cancellation, ProviderError>,
     now: Timestamp,
 ) -> Result<Cancellation, ProviderError> {
     match answer {
-        Err(_) if order.is_cancellation_overdue(now) => Ok(Cancellation::Granted),
+        Err(ProviderError::NotFound) if order.is_cancellation_overdue(now) => Ok(Cancellation::Granted),
         answer => answer,
     }
 }
