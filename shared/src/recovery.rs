@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::aws::{StateMachine, Topic};
 use crate::environment::{self, EnvironmentError};
 use crate::lambda::{MessageError, TaskError};
-use crate::order::{OrderId, OrderKey, Step, Timestamp};
+use crate::order::{Order, OrderId, OrderKey, Step, Timestamp};
 use crate::providers::{PaymentProvider, Restaurant};
-use crate::store::{IdempotencyRecords, MAX_SAVE_AGE, Orders, StoreError};
+use crate::store::{IdempotencyRecords, Orders, is_too_old};
 use crate::workflow::Submission;
 use crate::{Cause, steps, telemetry};
 
@@ -22,9 +22,7 @@ pub struct StatusChange {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct StatusDetail {
-    execution_arn: String,
     /// Input of the execution. AWS leaves it out over 248 KiB, which no submission has.
     input: String,
 }
@@ -33,12 +31,6 @@ impl StatusChange {
     /// Parses the event.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
-    }
-
-    /// ARN of the execution.
-    #[must_use]
-    pub fn execution_arn(&self) -> &str {
-        &self.detail.execution_arn
     }
 
     /// Input of the execution.
@@ -55,11 +47,12 @@ pub struct Recovery {
     payment: PaymentProvider,
     restaurant: Restaurant,
     topic: Topic,
+    state_machine: StateMachine,
 }
 
 impl Recovery {
-    /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`] and [`Topic`]
-    /// for the variables.
+    /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`], [`Topic`] and
+    /// [`StateMachine`] for the variables.
     pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
         Ok(Self {
             orders: Orders::from_environment(sdk)?,
@@ -67,13 +60,14 @@ impl Recovery {
             payment: PaymentProvider::from_environment()?,
             restaurant: Restaurant::from_environment()?,
             topic: Topic::from_environment(sdk)?,
+            state_machine: StateMachine::from_environment(sdk)?,
         })
     }
 
     /// Recovers the order of an execution that failed, even if it was not saved yet.
     pub async fn recover_submission(&self, submission: &Submission) -> Result<(), MessageError> {
         let (order, now) = (&submission.order, Timestamp::now());
-        if order.id().age(now) >= MAX_SAVE_AGE {
+        if is_too_old(order.id(), now) {
             return Err(MessageError::Unusable("the order is too old to be recovered".into()));
         }
         let saved = self.orders.save(&self.records, order, now).await;
@@ -81,49 +75,85 @@ impl Recovery {
         self.recover(order.key(), submission.trace.as_deref()).await.map_err(MessageError::Retryable)
     }
 
-    /// Takes an order to its end, from whatever is known of it: an order that is not accepted fails, a payment that is not
-    /// known is refunded, a delivery that is not settled is cancelled. Repeating it is safe.
+    /// Takes an order to its end, from whatever is known of it. Repeating it is safe. An order whose execution is running
+    /// is left alone: it may have been redriven, or wait for its restaurant.
     pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
         telemetry::set_order_id(key.id);
-        let mut next = match self.orders.get(key).await {
-            Ok(order) => order.next(),
-            Err(StoreError::NotFound) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        if self.state_machine.is_running(key.id).await? {
+            return Ok(());
+        }
+        let mut next = steps::next(self.orders.find(key).await?.as_ref());
         // More steps than an order has.
         for _ in 0..10 {
-            next = match next {
-                Step::Nothing => return Ok(()),
-                Step::Accept => self.fail(key).await?,
-                Step::Deliver | Step::Cancel => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
-                Step::Charge | Step::Refund => self.refund(key, trace).await?,
-                Step::Complete | Step::Publish => steps::complete(&self.orders, &self.topic, key).await?,
+            next = match Way::of(next) {
+                None => return Ok(()),
+                Some(Way::Fail) => self.fail(key).await?,
+                Some(Way::Refund) => self.refund(key, trace).await?,
+                Some(Way::Cancel) => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
+                Some(Way::Complete) => steps::complete(&self.orders, &self.topic, key).await?,
             };
         }
         Err("the order does not come to its end".into())
     }
 
     async fn fail(&self, key: &OrderKey) -> Result<Step, Cause> {
-        let failed = self
-            .orders
-            .record(key, |order| order.not_accepted("the order could not be processed", Timestamp::now()))
-            .await?;
-        Ok(failed.map_or(Step::Nothing, |order| order.next()))
+        let failed = self.orders.record(key, |order| not_accepted(order, Timestamp::now())).await?;
+        Ok(steps::next(failed.as_ref()))
     }
 
-    /// A refund that is not made yet stays owed, and keeps no order from its end: the sweep asks for it again.
     async fn refund(&self, key: &OrderKey, trace: Option<&str>) -> Result<Step, Cause> {
         match steps::refund(&self.orders, &self.payment, key, trace).await {
             Err(TaskError::StoreUnavailable(cause)) => Err(cause),
             Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => {
-                let order = match self.orders.get(key).await {
-                    Err(StoreError::NotFound) => return Ok(Step::Nothing),
-                    read => read?,
-                };
-                if order.is_final() { Err(cause) } else { Ok(Step::Complete) }
+                after_failed_refund(self.orders.find(key).await?.as_ref()).ok_or(cause)
             }
             Ok(next) => Ok(next),
         }
+    }
+}
+
+/// Way of the recovery from one step to the next: an order that is not accepted fails, a payment that is not known is
+/// refunded, a delivery that is not settled is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// End an order that is not accepted.
+    Fail,
+    /// Refund the payment.
+    Refund,
+    /// Cancel the delivery.
+    Cancel,
+    /// Make the order final, and publish it.
+    Complete,
+}
+
+impl Way {
+    /// The way from that step; none at the end.
+    #[must_use]
+    pub fn of(next: Step) -> Option<Self> {
+        match next {
+            Step::Nothing => None,
+            Step::Accept => Some(Self::Fail),
+            Step::Charge | Step::Refund => Some(Self::Refund),
+            Step::Deliver | Step::Cancel => Some(Self::Cancel),
+            Step::Complete | Step::Publish => Some(Self::Complete),
+        }
+    }
+}
+
+/// Ends an order that is not accepted.
+#[must_use]
+pub fn not_accepted(order: &Order, now: Timestamp) -> Option<Order> {
+    order.not_accepted("the order could not be processed", now)
+}
+
+/// The step after a refund that failed; none if the recovery fails, too. A refund that is not made yet stays owed, and
+/// keeps no order from its end: the sweep asks for it again.
+#[must_use]
+pub fn after_failed_refund(order: Option<&Order>) -> Option<Step> {
+    match order {
+        None => Some(Step::Nothing),
+        Some(order) if order.is_final() => None,
+        Some(_) => Some(Step::Complete),
     }
 }
 
@@ -138,12 +168,11 @@ const LOOK_BACK: Duration = Duration::from_hours(48);
 #[derive(Debug)]
 pub struct Sweep {
     recovery: Recovery,
-    state_machine: StateMachine,
     grace_period: Duration,
 }
 
 impl Sweep {
-    /// The function's sweep. See [`Recovery`] and [`StateMachine`] for more variables.
+    /// The function's sweep. See [`Recovery`] for more variables.
     ///
     /// | variable | value |
     /// |---|---|
@@ -152,11 +181,7 @@ impl Sweep {
         let seconds = environment::required("GRACE_PERIOD_SECONDS", "a number of seconds")?;
         let seconds = seconds.parse();
         let seconds = seconds.map_err(|_| EnvironmentError::new("GRACE_PERIOD_SECONDS", "must be a number of seconds"));
-        Ok(Self {
-            recovery: Recovery::from_environment(sdk)?,
-            state_machine: StateMachine::from_environment(sdk)?,
-            grace_period: Duration::from_secs(seconds?),
-        })
+        Ok(Self { recovery: Recovery::from_environment(sdk)?, grace_period: Duration::from_secs(seconds?) })
     }
 
     /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was
@@ -170,8 +195,8 @@ impl Sweep {
         for (key, _) in unsettled {
             swept.count(key.id, self.recovery.recover(&key, None).await);
         }
-        for execution in self.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
-            let Some(input) = self.state_machine.input(&execution).await? else { continue };
+        for execution in self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
+            let Some(input) = self.recovery.state_machine.input(&execution).await? else { continue };
             let submission = Submission::parse(&input)?;
             let recovered = self.recovery.recover_submission(&submission).await;
             swept.count(submission.order.id(), recovered.map_err(Into::into));
@@ -207,14 +232,14 @@ mod tests {
     use crate::fixtures;
 
     fn event(input: &Value) -> String {
-        json!({"detail": {"executionArn": "arn", "status": "ABORTED", "input": input}}).to_string()
+        json!({"detail": {"status": "ABORTED", "input": input}}).to_string()
     }
 
     #[test]
     fn a_status_change_has_the_submission_of_its_execution() {
         let submission = Submission { order: fixtures::order(), trace: None };
         let change = StatusChange::parse(&event(&serde_json::to_string(&submission).unwrap().into())).unwrap();
-        assert_eq!((change.execution_arn(), change.submission().unwrap()), ("arn", submission));
+        assert_eq!(change.submission().unwrap(), submission);
     }
 
     #[test]

@@ -34,13 +34,58 @@ impl DeliveryLimit {
     }
 }
 
-/// The order, if it is there and `step` is its next step; otherwise the step that is next.
-async fn due(orders: &Orders, key: &OrderKey, step: Step) -> Result<Result<Order, Step>, StoreError> {
-    match orders.get(key).await {
-        Ok(order) if order.next() == step => Ok(Ok(order)),
-        Ok(order) => Ok(Err(order.next())),
-        Err(StoreError::NotFound) => Ok(Err(Step::Nothing)),
-        Err(error) => Err(error),
+/// The step that is next; nothing if the order is gone.
+#[must_use]
+pub fn next(order: Option<&Order>) -> Step {
+    order.map_or(Step::Nothing, Order::next)
+}
+
+/// The order, if `step` is its next step; otherwise the step that is next.
+pub fn due(order: Option<Order>, step: Step) -> Result<Order, Step> {
+    match order {
+        Some(order) if order.next() == step => Ok(order),
+        order => Err(next(order.as_ref())),
+    }
+}
+
+/// Records the answer to a charge.
+#[must_use]
+pub fn charged(order: &Order, answer: &Charge, now: Timestamp) -> Option<Order> {
+    match answer {
+        Charge::Paid => order.paid(now),
+        Charge::Declined(reason) => order.declined(reason, now),
+    }
+}
+
+/// Records the answer to a delivery.
+#[must_use]
+pub fn answered(order: &Order, answer: &Delivery, limit: DeliveryLimit, now: Timestamp) -> Option<Order> {
+    match answer {
+        Delivery::Confirmed => order.delivered(now),
+        Delivery::Refused(reason) => order.refused(reason, now),
+        Delivery::NotYet => order.not_delivered_yet(limit.0, now),
+    }
+}
+
+/// The answer to a cancellation that was requested for `order`. A 404 counts as granted if it is overdue. Silence never
+/// does: the restaurant may be away, and may have confirmed the order before.
+pub fn cancellation(
+    order: &Order,
+    answer: Result<Cancellation, ProviderError>,
+    now: Timestamp,
+) -> Result<Cancellation, ProviderError> {
+    match answer {
+        Err(ProviderError::NotFound) if order.is_cancellation_overdue(now) => Ok(Cancellation::Granted),
+        answer => answer,
+    }
+}
+
+/// Records the answer to a cancellation.
+#[must_use]
+pub fn cancelled(order: &Order, answer: Cancellation, now: Timestamp) -> Option<Order> {
+    match answer {
+        Cancellation::Granted => order.cancelled(now),
+        Cancellation::TooLate => order.too_late_to_cancel(now),
     }
 }
 
@@ -50,7 +95,14 @@ async fn record(
     key: &OrderKey,
     transition: impl Fn(&Order) -> Option<Order>,
 ) -> Result<Step, StoreError> {
-    Ok(orders.record(key, transition).await?.map_or(Step::Nothing, |order| order.next()))
+    Ok(next(orders.record(key, transition).await?.as_ref()))
+}
+
+/// Raises the alarm for a request that the provider does not accept: a mistake on one of the two sides.
+fn alarm(error: &ProviderError) {
+    if let ProviderError::Mistake(_) = error {
+        telemetry::needs_operator(&error.to_string());
+    }
 }
 
 /// Accepts the order.
@@ -65,16 +117,12 @@ pub async fn charge(
     key: &OrderKey,
     trace: Option<&str>,
 ) -> Result<Step, TaskError> {
-    let order = match due(orders, key, Step::Charge).await? {
+    let order = match due(orders.find(key).await?, Step::Charge) {
         Ok(order) => order,
         Err(next) => return Ok(next),
     };
-    let answer = payment.charge(&order, trace).await?;
-    let next = record(orders, key, |order| match &answer {
-        Charge::Paid => order.paid(Timestamp::now()),
-        Charge::Declined(reason) => order.declined(reason, Timestamp::now()),
-    })
-    .await?;
+    let answer = payment.charge(&order, trace).await.inspect_err(alarm)?;
+    let next = record(orders, key, |order| charged(order, &answer, Timestamp::now())).await?;
     if next == Step::Refund { refund(orders, payment, key, trace).await } else { Ok(next) }
 }
 
@@ -86,17 +134,12 @@ pub async fn deliver(
     key: &OrderKey,
     trace: Option<&str>,
 ) -> Result<Step, TaskError> {
-    let order = match due(orders, key, Step::Deliver).await? {
+    let order = match due(orders.find(key).await?, Step::Deliver) {
         Ok(order) => order,
         Err(next) => return Ok(next),
     };
-    let answer = restaurant.deliver(&order, trace).await?;
-    let next = record(orders, key, |order| match &answer {
-        Delivery::Confirmed => order.delivered(Timestamp::now()),
-        Delivery::Refused(reason) => order.refused(reason, Timestamp::now()),
-        Delivery::NotYet => order.not_delivered_yet(limit.0, Timestamp::now()),
-    });
-    Ok(next.await?)
+    let answer = restaurant.deliver(&order, trace).await.inspect_err(alarm)?;
+    Ok(record(orders, key, |order| answered(order, &answer, limit, Timestamp::now())).await?)
 }
 
 /// Cancels the delivery: records that decision, then asks the restaurant.
@@ -112,19 +155,9 @@ pub async fn cancel(
     if order.next() != Step::Cancel {
         return Ok(order.next());
     }
-    let answer = restaurant.cancel(&order, trace).await;
-    if let Err(ProviderError::Mistake(_)) = answer {
-        telemetry::needs_operator("the restaurant does not accept the cancellation");
-    }
-    let answer = match answer {
-        Err(_) if order.is_cancellation_overdue(Timestamp::now()) => Cancellation::Granted,
-        answer => answer?,
-    };
-    let next = record(orders, key, |order| match answer {
-        Cancellation::Granted => order.cancelled(Timestamp::now()),
-        Cancellation::TooLate => order.too_late_to_cancel(Timestamp::now()),
-    });
-    Ok(next.await?)
+    let answer = restaurant.cancel(&order, trace).await.inspect_err(alarm);
+    let answer = cancellation(&order, answer, Timestamp::now())?;
+    Ok(record(orders, key, |order| cancelled(order, answer, Timestamp::now())).await?)
 }
 
 /// Refunds the payment. If it is not known whether the payment was made, it first records the decision to fail.
@@ -140,7 +173,7 @@ pub async fn refund(
     if order.next() != Step::Refund {
         return Ok(order.next());
     }
-    match payment.refund(&order, trace).await {
+    match payment.refund(&order, trace).await.inspect_err(alarm) {
         Ok(()) => Ok(record(orders, key, |current| current.refunded(Timestamp::now())).await?),
         Err(ProviderError::NotFound) => {
             let next = record(orders, key, |current| current.refund_not_found(&order, Timestamp::now())).await?;
@@ -150,12 +183,7 @@ pub async fn refund(
             telemetry::needs_operator("the payment provider knows of no such payment: look at its account");
             Ok(next)
         }
-        Err(error) => {
-            if let ProviderError::Mistake(_) = error {
-                telemetry::needs_operator("the payment provider does not accept the refund");
-            }
-            Err(error.into())
-        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,7 +5,7 @@ use lambda_runtime::Error;
 use shared::aws::{self, Queue, StateMachine};
 use shared::lambda::{self, MessageError};
 use shared::order::Timestamp;
-use shared::store::MAX_SAVE_AGE;
+use shared::store::is_too_old;
 use shared::telemetry;
 use shared::workflow::Submission;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
 async fn start_order(state_machine: &StateMachine, mut message: SqsMessage) -> Result<(), MessageError> {
     let input = message.body.unwrap_or_default();
     let id = Submission::parse(&input)?.order.id();
-    if id.age(Timestamp::now()) >= MAX_SAVE_AGE {
+    if is_too_old(id, Timestamp::now()) {
         return Err(MessageError::Unusable("the order is too old to be saved".into()));
     }
     state_machine.start(id, &input, message.attributes.remove("AWSTraceHeader")).await?;

@@ -53,13 +53,13 @@ impl StateMachine {
         }
     }
 
-    /// Whether an execution is running. One that Step Functions has forgotten is not. Needs `states:DescribeExecution`.
-    pub async fn is_running(&self, execution_arn: &str) -> Result<bool, Error> {
+    /// Returns true if the order's execution is running. One that Step Functions has forgotten is not. Needs
+    /// `states:DescribeExecution`.
+    pub async fn is_running(&self, id: OrderId) -> Result<bool, Error> {
+        let execution_arn = format!("{}:{id}", self.arn.replacen(":stateMachine:", ":execution:", 1));
         match self.client.describe_execution().execution_arn(execution_arn).send().await {
             Ok(described) => Ok(described.status == ExecutionStatus::Running),
-            Err(error)
-                if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
                 Ok(false)
             }
             Err(error) => Err(error.into()),

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::{Expected, Order, OrderContent, OrderStatus, Processing, Timestamp};
 use crate::money::Money;
 
-/// Time after which a cancellation that the restaurant never answered counts as granted.
+/// Time after the decision to cancel from which a cancellation counts as granted that the restaurant answers with 404.
 pub const CANCELLATION_LIMIT: Duration = Duration::from_hours(24);
 
 /// Time after the decision to fail for which a refund is repeated that the provider answers with 404.
@@ -273,7 +273,7 @@ impl Order {
         Some(self.failing("the restaurant did not confirm the order".into(), Some(Refund::Owed), now))
     }
 
-    /// Whether a cancellation without an answer counts as granted.
+    /// Whether a cancellation that the restaurant answers with 404 counts as granted.
     #[must_use]
     pub fn is_cancellation_overdue(&self, now: Timestamp) -> bool {
         matches!(self.life, Life::Paid { cancelling_since: Some(since), .. } if now.since(since) >= CANCELLATION_LIMIT)

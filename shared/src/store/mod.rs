@@ -39,6 +39,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 
 use crate::Cause;
 use crate::aws::{self, TRANSACTION_CONFLICT};
+use crate::order::{OrderId, Timestamp};
 
 pub use orders::Orders;
 pub use records::IdempotencyRecords;
@@ -97,7 +98,13 @@ impl From<serde_dynamo::Error> for StoreError {
 
 /// Age from which an order is not saved any more. The record of its first saving lives longer (90 days), so no order is
 /// saved twice.
-pub const MAX_SAVE_AGE: Duration = Duration::from_hours(60 * 24);
+const MAX_SAVE_AGE: Duration = Duration::from_hours(60 * 24);
+
+/// Whether an order of that id is not saved any more.
+#[must_use]
+pub fn is_too_old(id: OrderId, now: Timestamp) -> bool {
+    id.age(now) >= MAX_SAVE_AGE
+}
 
 /// DynamoDB's client for writes that must not be repeated after a lost answer.
 fn once_client(sdk: &SdkConfig) -> Client {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::records::{IdempotencyRecords, first_answer};
-use super::{Item, MAX_SAVE_AGE, StoreError, cancellation_reasons, client, is_transient, once_client};
+use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
 use crate::money::Money;
@@ -131,6 +131,14 @@ impl Orders {
         order(found.item.ok_or(StoreError::NotFound)?)
     }
 
+    /// The order as its last write left it; none if it is gone. Needs `dynamodb:GetItem`.
+    pub async fn find(&self, key: &OrderKey) -> Result<Option<Order>, StoreError> {
+        match self.get(key).await {
+            Err(StoreError::NotFound) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// Saves a new order; never overwrites one. Needs `dynamodb:PutItem`.
     pub async fn create(&self, order: &Order) -> Result<(), StoreError> {
         let put = self.once.put_item().table_name(&self.table).set_item(Some(stored(order)?));
@@ -235,7 +243,7 @@ impl Orders {
     ) -> Result<(), StoreError> {
         match self.delete_item(key, expected).await {
             // An older order is not saved any more.
-            Err(StoreError::NotFound) if key.id.age(now) < MAX_SAVE_AGE => {
+            Err(StoreError::NotFound) if !is_too_old(key.id, now) => {
                 if records.save_new(&Operation::save(key), (), now).await? {
                     return Err(StoreError::NotFound);
                 }
@@ -279,7 +287,7 @@ impl Orders {
 impl Orders {
     /// Saves a submitted order, at most once, even if it has been deleted since. Needs `dynamodb:PutItem` on both tables.
     pub async fn save(&self, records: &IdempotencyRecords, order: &Order, now: Timestamp) -> Result<(), StoreError> {
-        if order.id().age(now) >= MAX_SAVE_AGE {
+        if is_too_old(order.id(), now) {
             // Its record may have expired, so it could be saved for the second time.
             return Err(StoreError::Failed("the order is too old to be saved".into()));
         }
@@ -296,10 +304,7 @@ impl Orders {
     ) -> Result<Option<Order>, StoreError> {
         for _ in 0..RECORD_ATTEMPTS {
             // Boxed, because the futures of the steps would exceed the compiler's depth limit.
-            let before = match Box::pin(self.get(key)).await {
-                Err(StoreError::NotFound) => return Ok(None),
-                read => read?,
-            };
+            let Some(before) = Box::pin(self.find(key)).await? else { return Ok(None) };
             let Some(after) = transition(&before) else { return Ok(Some(before)) };
             let put = self
                 .client
