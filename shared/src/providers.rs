@@ -27,7 +27,7 @@ const MAX_REASON_CHARS: usize = 200;
 pub enum Charge {
     /// The customer has paid.
     Paid,
-    /// The payment is declined, for good.
+    /// The payment is declined; the answer is final.
     Declined(String),
 }
 
@@ -38,7 +38,7 @@ pub enum Delivery {
     Confirmed,
     /// The restaurant has not decided yet: the same request is to be repeated later.
     NotYet,
-    /// The restaurant refuses the order, for good.
+    /// The restaurant refuses the order; the answer is final.
     Refused(String),
 }
 
@@ -47,7 +47,7 @@ pub enum Delivery {
 pub enum Cancellation {
     /// The restaurant will not deliver the order.
     Granted,
-    /// The restaurant delivers the order, for good.
+    /// The restaurant delivers the order; the answer is final.
     TooLate,
 }
 

@@ -1,4 +1,5 @@
-//! The end of an order whose execution failed, timed out or was stopped, or whose status event was lost.
+//! The recovery of orders whose execution failed, timed out or was stopped, and the sweep, which finds those whose status
+//! event was lost.
 
 use std::time::Duration;
 
@@ -75,8 +76,8 @@ impl Recovery {
         self.recover(order.key(), submission.trace.as_deref()).await.map_err(MessageError::Retryable)
     }
 
-    /// Takes an order to its end, from whatever is known of it. Repeating it is safe. An order whose execution is running
-    /// is left alone: it may have been redriven, or wait for its restaurant.
+    /// Takes an order to its end, from the facts in the table. Repeating it is safe. An order whose execution is running is
+    /// left alone: the execution may have been redriven, or be waiting for the restaurant.
     pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
         telemetry::set_order_id(key.id);
         if self.state_machine.is_running(key.id).await? {
@@ -112,8 +113,8 @@ impl Recovery {
     }
 }
 
-/// Way of the recovery from one step to the next: an order that is not accepted fails, a payment that is not known is
-/// refunded, a delivery that is not settled is cancelled.
+/// Action of the recovery for the next step of an order: an order that is not accepted fails, a payment that is not known
+/// is refunded, a delivery that is not settled is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// End an order that is not accepted.
@@ -127,7 +128,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// The way from that step; none at the end.
+    /// The action for that step; none if nothing is left to do.
     #[must_use]
     pub fn of(next: Step) -> Option<Self> {
         match next {
@@ -146,8 +147,8 @@ pub fn not_accepted(order: &Order, now: Timestamp) -> Option<Order> {
     order.not_accepted("the order could not be processed", now)
 }
 
-/// The step after a refund that failed; none if the recovery fails, too. A refund that is not made yet stays owed, and
-/// keeps no order from its end: the sweep asks for it again.
+/// The next step after a refund that failed. The order is completed nevertheless: its refund stays owed, and the sweep requests
+/// it again. None if the order is final already: then the recovery fails.
 #[must_use]
 pub fn after_failed_refund(order: Option<&Order>) -> Option<Step> {
     match order {
@@ -185,7 +186,7 @@ impl Sweep {
     }
 
     /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was
-    /// never saved. An order that can't be recovered now does not keep the others from it: the next sweep tries again.
+    /// never saved. If one can't be recovered, the others still are, and the next sweep tries it again.
     pub async fn run(&self) -> Result<Swept, Cause> {
         let now = Timestamp::now();
         let unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + IDLE_TIME)).await?;

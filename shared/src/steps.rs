@@ -67,8 +67,8 @@ pub fn answered(order: &Order, answer: &Delivery, limit: DeliveryLimit, now: Tim
     }
 }
 
-/// The answer to a cancellation that was requested for `order`. A 404 counts as granted if it is overdue. Silence never
-/// does: the restaurant may be away, and may have confirmed the order before.
+/// The answer to a cancellation that was requested for `order`. A 404 counts as granted if it is overdue. A
+/// missing answer never does: the restaurant may have confirmed the order.
 pub fn cancellation(
     order: &Order,
     answer: Result<Cancellation, ProviderError>,

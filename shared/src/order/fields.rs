@@ -32,8 +32,8 @@ fn is_name(value: &str) -> bool {
         && value.trim().len() == value.len()
 }
 
-/// Whether the table, the queue and the topic take a character: SQS refuses U+FFFE and U+FFFF (`SendMessage`, Amazon SQS
-/// API Reference).
+/// Returns true if the table, the queue and the topic take the character: SQS refuses U+FFFE and U+FFFF (`SendMessage`,
+/// Amazon SQS API Reference).
 pub(crate) fn is_text(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for Quantity {
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Quantity, E> {
-                // One spelling a number: neither "+3" nor "03".
+                // One spelling for each number: neither "+3" nor "03".
                 match value.parse::<u64>() {
                     Ok(number) if number.to_string() == value => self.visit_u64(number),
                     _ => Err(E::custom(Invalid(Quantity::ALLOWED))),
@@ -330,7 +330,7 @@ pub enum OrderStatus {
     Pending,
     /// Paid and delivered.
     Success,
-    /// Neither paid nor delivered, or to be refunded.
+    /// Not delivered, and the payment is refunded or owed.
     Failure,
 }
 

@@ -13,14 +13,14 @@
 //!   before it returns. So the table holds all that is known, and [`Order::next`] tells every step, the recovery and the
 //!   sweep alike, how it goes on.
 //! - **Both or neither.** A SUCCESS is paid and delivered. A FAILURE is not delivered, and its payment is refunded or owed.
-//! - **The decision to fail is a state of its own** ([`Life::Failing`]). It is made only if no delivery can stand: nothing
-//!   is known to be paid, or the restaurant refused, or it granted the cancellation. After it no order becomes SUCCESS.
+//! - **The decision to fail is a state of its own** ([`Life::Failing`]). It is made only if nothing will be delivered: no
+//!   payment is known, or the restaurant refused the order or granted the cancellation. After it no order becomes SUCCESS.
 //! - **The decision to cancel is a fact, too.** From then on only the restaurant's answer to the cancellation, or a
 //!   refusal of the delivery, settles the delivery. A late "yes" to the delivery does not: the answer to the cancellation
-//!   is granted, or "too late", and so says which of the two came first at the restaurant.
-//! - **What is owed is written before it is asked for**: `refund: OWED` stands in the table before the first refund.
-//! - **A transition may come late or twice**, from a process that runs beside another. It then changes nothing, and
-//!   returns none.
+//!   says which of the two came first at the restaurant.
+//! - **What is owed is written before it is requested**: `refund: OWED` is in the table before the first refund.
+//! - **A transition may come late or twice**, from a process that runs beside another. It then returns none, and the order
+//!   stays as it is.
 
 use std::time::Duration;
 
@@ -29,10 +29,10 @@ use serde::{Deserialize, Serialize};
 use super::{Expected, Order, OrderContent, OrderStatus, Processing, Timestamp};
 use crate::money::Money;
 
-/// Time after the decision to cancel from which a cancellation counts as granted that the restaurant answers with 404.
+/// Time after the decision to cancel. From then on, a 404 to the cancellation counts as granted.
 pub const CANCELLATION_LIMIT: Duration = Duration::from_hours(24);
 
-/// Time after the decision to fail for which a refund is repeated that the provider answers with 404.
+/// Time after the decision to fail. Until then, a refund that is answered with 404 is repeated.
 const REFUND_LIMIT: Duration = Duration::from_hours(24);
 
 /// State of an order.
@@ -50,7 +50,7 @@ pub(super) enum Life {
     Delivered(Delivered),
     /// Decided to fail.
     Failing(Failing),
-    /// SUCCESS. `is_published` tells whether its end was published.
+    /// SUCCESS. `is_published` is true once its end was published.
     Success { delivered: Delivered, completed_at: Timestamp, is_published: bool },
     /// FAILURE.
     Failure { failing: Failing, completed_at: Timestamp, published: Published },
@@ -61,7 +61,7 @@ pub(super) enum Life {
 pub(super) enum Published {
     /// It is not published.
     No,
-    /// It was published last with that refund.
+    /// Its last publication had that refund.
     With(Option<Refund>),
 }
 
@@ -140,7 +140,7 @@ pub enum Step {
 pub enum Refusal {
     /// The order is no longer PENDING.
     NotPending,
-    /// The order is being paid and sent, or its end is not published yet.
+    /// The order is being paid and sent, its end is not published yet, or a refund is owed.
     InProcess,
     /// The order has another version than expected.
     Stale,
@@ -148,7 +148,7 @@ pub enum Refusal {
 
 /// Requests of a client.
 impl Order {
-    /// The order with another content, if a client may change it.
+    /// The order with new content, if a client may change it.
     pub fn replaced(
         &self,
         content: &OrderContent,
@@ -166,7 +166,7 @@ impl Order {
         }
     }
 
-    /// Whether a client may delete the order.
+    /// Checks that a client may delete the order.
     pub fn may_be_deleted(&self, expected: &Expected) -> Result<(), Refusal> {
         match self.life {
             Life::Recorded | Life::Submitted => {}
@@ -198,7 +198,8 @@ impl Order {
         Some(self.written(Life::Failure { failing, completed_at: now, published: Published::No }, now))
     }
 
-    /// Records the payment. After the decision to fail it is a late payment: it is owed, unless it is refunded already.
+    /// Records the payment. A payment that is learned after the decision to fail is owed back, unless its refund was made or
+    /// has failed.
     #[must_use]
     pub fn paid(&self, now: Timestamp) -> Option<Self> {
         match &self.life {
@@ -273,7 +274,7 @@ impl Order {
         Some(self.failing("the restaurant did not confirm the order".into(), Some(Refund::Owed), now))
     }
 
-    /// Whether a cancellation that the restaurant answers with 404 counts as granted.
+    /// Returns true if a 404 to the cancellation counts as granted.
     #[must_use]
     pub fn is_cancellation_overdue(&self, now: Timestamp) -> bool {
         matches!(self.life, Life::Paid { cancelling_since: Some(since), .. } if now.since(since) >= CANCELLATION_LIMIT)
@@ -299,8 +300,8 @@ impl Order {
         })
     }
 
-    /// Gives up a refund that the provider answers with 404, if that has lasted too long. `asked` is the order for which
-    /// the refund was requested: it tells whether the payment was known by then.
+    /// Gives up a refund that the provider has answered with 404 for too long. `asked` is the order as it was when the
+    /// refund was requested: its payment was known by then, or not.
     #[must_use]
     pub fn refund_not_found(&self, asked: &Self, now: Timestamp) -> Option<Self> {
         let given_up = if asked.paid_at().is_some() { Refund::Failed } else { Refund::Unknown };
@@ -391,8 +392,8 @@ impl Order {
         }
     }
 
-    /// Whether something is left to do, automatically or by an operator: the order is in the index, and can't be deleted
-    /// except in its grace period.
+    /// Returns true if something is left to do, automatically or by an operator. Such an order is in the index, and can't be
+    /// deleted except in its grace period.
     #[must_use]
     pub fn is_unsettled(&self) -> bool {
         match &self.life {
@@ -412,7 +413,7 @@ impl Order {
         }
     }
 
-    /// Whether the order is SUCCESS or FAILURE.
+    /// Returns true if the order is SUCCESS or FAILURE.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.status() != OrderStatus::Pending

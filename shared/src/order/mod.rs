@@ -33,7 +33,7 @@ pub struct OrderContent {
 }
 
 /// An order. Its fields are private: it is made by [`Order::new`] or by parsing, and changed only by the transitions of
-/// its life, so an order that can't be does not exist.
+/// its life, so an impossible order can't be built.
 ///
 /// `Serialize` writes its wire form, `Deserialize` reads it. See [`OrderForm`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -128,7 +128,7 @@ impl Expected {
     /// Number of versions that can be named at once: DynamoDB's limit for `IN`.
     pub const MAX: usize = 100;
 
-    /// Whether that version is expected.
+    /// Returns true if that version is expected.
     #[must_use]
     pub fn matches(&self, version: Version) -> bool {
         match self {

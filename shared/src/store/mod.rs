@@ -2,7 +2,7 @@
 //!
 //! **One conditional write.** Every write is one conditional request, or one transaction where a record is saved, too.
 //! When a condition fails, DynamoDB returns the order as it is (`ReturnValuesOnConditionCheckFailure`), which tells 404,
-//! 409 and 412 apart without a second read, which could see another state. 409 comes before 412, because a precondition
+//! 409 and 412 apart. A second read could see another state. 409 comes before 412, because a precondition
 //! counts only where the request would succeed without it (RFC 9110, 13.2.1).
 //!
 //! **A lost answer.** The SDK repeats what a service refused without carrying it out: throttles and conflicts. It repeats
@@ -55,7 +55,7 @@ pub enum StoreError {
     /// The order is no longer PENDING; only a PENDING order can be changed.
     #[error("the order is no longer PENDING")]
     NotPending,
-    /// The order is being paid and sent; it can't be changed or deleted until it is final.
+    /// The order is being paid and sent: it can't be changed any more, nor deleted until it is settled.
     #[error("the order is in process")]
     InProcess,
     /// The order has another version than the write expects.
@@ -100,7 +100,7 @@ impl From<serde_dynamo::Error> for StoreError {
 /// saved twice.
 const MAX_SAVE_AGE: Duration = Duration::from_hours(60 * 24);
 
-/// Whether an order of that id is not saved any more.
+/// Returns true if an order of that id is not saved any more.
 #[must_use]
 pub fn is_too_old(id: OrderId, now: Timestamp) -> bool {
     id.age(now) >= MAX_SAVE_AGE

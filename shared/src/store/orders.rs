@@ -21,7 +21,7 @@ use crate::page::{Cursor, Limit, List, Page};
 /// Name of the index of orders that are not settled.
 const UNSETTLED: &str = "unsettled";
 
-/// Number of times that a fact is recorded anew because the order was written at the same time.
+/// Attempts to record a fact while others write the order.
 const RECORD_ATTEMPTS: usize = 10;
 
 /// The part of a write's condition that names the versions, and the values in it.
@@ -73,7 +73,7 @@ impl Orders {
         let limit = usize::from(limit.get());
         let mut start = from.map(|cursor| serde_dynamo::to_item(cursor.key())).transpose()?;
         let mut orders: Vec<Order> = Vec::new();
-        // One order more than the page holds tells whether another page follows: DynamoDB gives a last key even if
+        // One order more than the page holds shows that another page follows: DynamoDB gives a last key even if
         // nothing follows, and may return fewer items than requested although it has more.
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);

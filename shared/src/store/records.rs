@@ -66,8 +66,8 @@ impl IdempotencyRecords {
         }
     }
 
-    /// Saves the answer to an operation, unless there is a record of it; tells whether it did. A repeat by the SDK of a
-    /// request whose answer got lost tells that it did not. Needs `dynamodb:PutItem`.
+    /// Saves the answer to an operation, unless there is a record of it. Returns true if it did; if the answer to the request
+    /// gets lost, the SDK's repeat returns false. Needs `dynamodb:PutItem`.
     pub async fn save_new<A: Serialize>(
         &self,
         operation: &Operation,
