@@ -147,7 +147,9 @@ impl Transition {
                 order.replaced(&content, shared::fixtures::euros(40), &shared::order::Expected::Any, now).ok()
             }
             Self::Aged => Some(order.clone()),
-            Self::PaidInTime => order.paid(now).filter(|after| after.status() == OrderStatus::Pending && after.refund().is_none()),
+            Self::PaidInTime => {
+                order.paid(now).filter(|after| after.status() == OrderStatus::Pending && after.refund().is_none())
+            }
             Self::ConfirmedLate => order.delivered(now).or_else(|| order.too_late_to_cancel(now)),
         }
     }
@@ -202,11 +204,6 @@ impl Item {
         items.items.insert(order, item);
         item
     }
-}
-
-/// Number of items that the models have met.
-pub fn count() -> usize {
-    ITEMS.read().unwrap().items.len()
 }
 
 fn stored(order: &Order) -> Value {

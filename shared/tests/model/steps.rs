@@ -11,8 +11,8 @@ use shared::providers::{Cancellation, ProviderError};
 use shared::recovery::{self, Way};
 use shared::{steps, store};
 
-use crate::item::{Item, NOW, Transition};
 use crate::Cure;
+use crate::item::{Item, NOW, Transition};
 
 /// A part of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,13 +21,17 @@ pub enum Part {
     Accept,
     ChargeRead,
     ChargeAsk(Held),
-    ChargeRecord { paid: bool },
+    ChargeRecord {
+        paid: bool,
+    },
     DeliverRead,
     DeliverAsk,
     DeliverRecord(Said),
     CancelDecide,
     CancelAsk(Held),
-    CancelRecord { granted: bool },
+    CancelRecord {
+        granted: bool,
+    },
     RefundDecide,
     RefundAsk(Held),
     RefundRecord,
@@ -272,10 +276,15 @@ pub fn run(part: Part, mut world: World, without: Option<Cure>) -> Vec<Outcome> 
                 Payment::Declined => &[Payment::Declined],
                 Payment::Closed => &[Payment::Closed],
             };
-            ask(world, answers, |world, payment| {
-                world.payment = payment;
-                Go(Part::ChargeRecord { paid: world.is_charged() })
-            }, |error| Fail(error.into()))
+            ask(
+                world,
+                answers,
+                |world, payment| {
+                    world.payment = payment;
+                    Go(Part::ChargeRecord { paid: world.is_charged() })
+                },
+                |error| Fail(error.into()),
+            )
         }
         Part::ChargeRecord { paid } => {
             let transition = match paid {
@@ -304,14 +313,19 @@ pub fn run(part: Part, mut world: World, without: Option<Cure>) -> Vec<Outcome> 
                 Restaurant::Refused => &[Restaurant::Refused],
                 Restaurant::Cancelled => &[Restaurant::Cancelled],
             };
-            ask(world, answers, |world, restaurant| {
-                world.restaurant = restaurant;
-                Go(Part::DeliverRecord(match restaurant {
-                    Restaurant::Confirmed | Restaurant::TooLate => Said::Confirmed,
-                    Restaurant::Refused | Restaurant::Cancelled => Said::Refused,
-                    Restaurant::Unseen | Restaurant::Thinking => Said::NotYet,
-                }))
-            }, |error| Fail(error.into()))
+            ask(
+                world,
+                answers,
+                |world, restaurant| {
+                    world.restaurant = restaurant;
+                    Go(Part::DeliverRecord(match restaurant {
+                        Restaurant::Confirmed | Restaurant::TooLate => Said::Confirmed,
+                        Restaurant::Refused | Restaurant::Cancelled => Said::Refused,
+                        Restaurant::Unseen | Restaurant::Thinking => Said::NotYet,
+                    }))
+                },
+                |error| Fail(error.into()),
+            )
         }
         Part::DeliverRecord(said) => {
             world.record(match said {
@@ -353,10 +367,15 @@ pub fn run(part: Part, mut world: World, without: Option<Cure>) -> Vec<Outcome> 
             if world.restaurant_contract.is_not_found(world.restaurant == Restaurant::Unseen) {
                 return one("is answered 404", world, judge(Err(ProviderError::NotFound)));
             }
-            ask(world, answers, |world, restaurant| {
-                world.restaurant = restaurant;
-                judge(Ok(if world.is_delivered() { Cancellation::TooLate } else { Cancellation::Granted }))
-            }, |error| judge(Err(error)))
+            ask(
+                world,
+                answers,
+                |world, restaurant| {
+                    world.restaurant = restaurant;
+                    judge(Ok(if world.is_delivered() { Cancellation::TooLate } else { Cancellation::Granted }))
+                },
+                |error| judge(Err(error)),
+            )
         }
         Part::CancelRecord { granted } => {
             world.record(if granted { Transition::Granted } else { Transition::TooLate });
@@ -380,10 +399,15 @@ pub fn run(part: Part, mut world: World, without: Option<Cure>) -> Vec<Outcome> 
                 return one("is answered 404", world, Go(Part::RefundNotFound(Held(asked))));
             }
             world.is_amount_wrong |= matches!(world.payment, Payment::Charged(amount) if amount != asked.amount);
-            ask(world, &[Payment::Closed], |world, payment| {
-                world.payment = payment;
-                Go(Part::RefundRecord)
-            }, |error| Fail(error.into()))
+            ask(
+                world,
+                &[Payment::Closed],
+                |world, payment| {
+                    world.payment = payment;
+                    Go(Part::RefundRecord)
+                },
+                |error| Fail(error.into()),
+            )
         }
         Part::RefundRecord => {
             world.record(Transition::Refunded);
