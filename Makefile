@@ -142,9 +142,10 @@ fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-b
 	target/debug/local run -- tools/fuzz/run
 
 .PHONY: openapi
-openapi: ## Generates openapi.yaml from the types
+openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types
 	cargo build --quiet --locked --workspace --bin openapi
 	target/debug/openapi >openapi.yaml
+	target/debug/openapi notification >docs/notification.schema.json
 
 .PHONY: docs
 docs: tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
@@ -174,6 +175,13 @@ deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV
 .PHONY: redrive
 redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
+
+.PHONY: settle
+# Not taken from the environment, where USER is the login. Exported, because a user_id may contain quotes.
+settle: export ORDER =
+settle: export USER =
+settle: tools ## Closes a refund that was made by hand (ORDER=id USER=user_id ENV=dev or prod)
+	@python tools/settle.py --config-env $(ENV) --order "$$ORDER" --user "$$USER"
 
 # --- Tools, inside the checkout ---
 

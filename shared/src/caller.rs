@@ -1,8 +1,8 @@
 //! The caller of a request, and their rights.
 //!
 //! API Gateway verifies the token: its signature, its times, its pool, and that it has a scope of the method. The token's
-//! claims arrive with the request, and are parsed into a [`Caller`]. An ID token does not get that far, and would be
-//! refused: it says who somebody is, not what they requested.
+//! claims arrive with the request, and are parsed into a [`Caller`]. ID tokens are refused: they identify a person and
+//! grant no scopes.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -96,7 +96,7 @@ impl Caller {
         self.name.as_str()
     }
 
-    /// The caller as a user. A machine that is an administrator acts for users, and is none.
+    /// The caller as a user. A machine that is an administrator acts for users and is not one itself.
     #[must_use]
     pub fn user_id(&self) -> Option<&UserId> {
         match (self.kind, self.is_admin) {
@@ -124,8 +124,8 @@ impl Caller {
     }
 }
 
-/// Groups in the claim `cognito:groups`. API Gateway joins them with commas, `a,b`; the local stack sends `[a b]`. No
-/// group's name has a space, so a name in brackets is read as one group, and a comma inside is not a separator.
+/// Groups in the claim `cognito:groups`. API Gateway joins them with commas, `a,b`; the local stack sends `[a b]`. Only a
+/// claim with both brackets has the second form, so `[admins` is a group of that name.
 fn groups(claim: &str) -> impl Iterator<Item = &str> {
     let (list, separator) = match claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(list) => (list, ' '),
@@ -139,6 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fixtures::{key, user_id as user};
 
     fn person(groups: &str) -> Value {
         json!({"token_use": "access", "sub": "ann", "username": "ann", "client_id": "web",
@@ -149,10 +150,6 @@ mod tests {
         json!({"token_use": "access", "sub": "shop", "client_id": "shop", "scope": scope})
     }
 
-    fn user(name: &str) -> UserId {
-        name.to_owned().try_into().unwrap()
-    }
-
     fn caller(claims: &Value) -> Caller {
         Caller::from_claims(claims).unwrap()
     }
@@ -160,10 +157,6 @@ mod tests {
     #[test]
     fn rights_by_caller_and_subject() {
         use Denied::{Forbidden, Hidden};
-        let key = |name| OrderKey {
-            user_id: user(name),
-            id: "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1".to_owned().try_into().unwrap(),
-        };
         let table = [
             // caller, own name, everybody's orders, own orders, another's orders, own order, another's order
             (person(""), "ann", Err(Forbidden), Ok(()), Err(Forbidden), Ok(()), Err(Hidden)),

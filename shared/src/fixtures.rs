@@ -3,12 +3,18 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test with an invalid value has failed")]
 
 use crate::money::Money;
-use crate::order::{Order, OrderContent, Processing, Timestamp, UserId};
+use crate::order::{Order, OrderContent, OrderKey, Processing, Timestamp, UserId};
 
 /// A user of that name.
 #[must_use]
 pub fn user_id(name: &str) -> UserId {
     name.to_owned().try_into().unwrap()
+}
+
+/// A key of an order of that user.
+#[must_use]
+pub fn key(user: &str) -> OrderKey {
+    OrderKey { user_id: user_id(user), id: "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1".to_owned().try_into().unwrap() }
 }
 
 /// An order's content with that quantity.

@@ -59,7 +59,7 @@ impl Operation {
         }
     }
 
-    /// Saving a submitted order. The digest is of three parts, a client's of two, so no client can hit this record.
+    /// Saving a submitted order. The digest is of three parts, a client's of two, so no client's key can match this record.
     #[must_use]
     pub fn save(order: &OrderKey) -> Self {
         let id = digest(&[b"saved", order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
@@ -94,7 +94,7 @@ pub struct IdempotencyRecord<A> {
 }
 
 impl<A> IdempotencyRecord<A> {
-    /// Whether it is the record of this very operation.
+    /// Returns true if the record belongs to the operation.
     #[must_use]
     pub fn is_of(&self, operation: &Operation) -> bool {
         self.id == operation.record_id && self.fingerprint == operation.fingerprint

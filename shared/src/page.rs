@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::order::{Invalid, Order, OrderKey, UserId};
 
-/// Number of orders on a page at most: 1 to 1000, by default 100.
+/// Maximum number of orders on a page: 1 to 1000, by default 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 
@@ -116,14 +116,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn user(name: &str) -> UserId {
-        UserId::try_from(name.to_owned()).unwrap()
-    }
-
-    fn key(name: &str) -> OrderKey {
-        OrderKey { user_id: user(name), id: "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1".to_owned().try_into().unwrap() }
-    }
+    use crate::fixtures::{key, user_id as user};
 
     #[test]
     fn a_limit_is_1_to_1000() {

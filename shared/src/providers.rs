@@ -3,7 +3,7 @@
 //! Each request has an `Idempotency-Key`, so it can be repeated until its answer is known. Where no URL is configured, a
 //! simulator answers, so that a new clone shows every outcome.
 //!
-//! reqwest stands on the hyper and rustls (with ring) that the SDK brings: a binary has one HTTP and one TLS stack.
+//! reqwest uses the hyper and rustls (with ring) that the SDK brings: a binary has one HTTP and one TLS stack.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ impl PaymentProvider {
 
     /// Takes the payment of an order: `POST /charges`.
     pub async fn charge(&self, order: &Order, trace: Option<&str>) -> Result<Charge, ProviderError> {
-        match self.0.request(Operation::Charge, order, trace).await? {
+        match self.0.request(Request::Charge, order, trace).await? {
             Answer { status: StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY, reason } => {
                 Ok(Charge::Declined(reason))
             }
@@ -111,7 +111,7 @@ impl PaymentProvider {
     /// Refunds the payment of an order, and keeps any later payment from being taken: `POST /refunds`. It is granted even
     /// if nothing was paid.
     pub async fn refund(&self, order: &Order, trace: Option<&str>) -> Result<(), ProviderError> {
-        match self.0.request(Operation::Refund, order, trace).await? {
+        match self.0.request(Request::Refund, order, trace).await? {
             Answer { status: StatusCode::NOT_FOUND, .. } => Err(ProviderError::NotFound),
             answer => answer.success().map(|_| ()),
         }
@@ -146,7 +146,7 @@ impl Restaurant {
 
     /// Sends an order to its restaurant: `POST /deliveries`.
     pub async fn deliver(&self, order: &Order, trace: Option<&str>) -> Result<Delivery, ProviderError> {
-        match self.0.request(Operation::Delivery, order, trace).await? {
+        match self.0.request(Request::Delivery, order, trace).await? {
             Answer { status: StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY, reason } => {
                 Ok(Delivery::Refused(reason))
             }
@@ -158,7 +158,7 @@ impl Restaurant {
     /// Cancels the delivery of an order, and keeps any later delivery from being accepted: `POST /cancellations`. It is
     /// granted even if the restaurant never saw the order, or refused it.
     pub async fn cancel(&self, order: &Order, trace: Option<&str>) -> Result<Cancellation, ProviderError> {
-        match self.0.request(Operation::Cancellation, order, trace).await? {
+        match self.0.request(Request::Cancellation, order, trace).await? {
             Answer { status: StatusCode::UNPROCESSABLE_ENTITY, .. } => Ok(Cancellation::TooLate),
             Answer { status: StatusCode::NOT_FOUND, .. } => Err(ProviderError::NotFound),
             answer => answer.success().map(|_| Cancellation::Granted),
@@ -168,14 +168,14 @@ impl Restaurant {
 
 /// A request that a provider understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
+enum Request {
     Charge,
     Refund,
     Delivery,
     Cancellation,
 }
 
-impl Operation {
+impl Request {
     /// Last segment of the URL.
     fn path(self) -> &'static str {
         match self {
@@ -227,7 +227,7 @@ impl Backend {
         Ok(Self::Http { client: client.redirect(Policy::none()).build()?, url })
     }
 
-    async fn request(&self, operation: Operation, order: &Order, trace: Option<&str>) -> Result<Answer, ProviderError> {
+    async fn request(&self, operation: Request, order: &Order, trace: Option<&str>) -> Result<Answer, ProviderError> {
         let answer = match self {
             Self::Simulator { failures_percent } => simulate(operation, order.id(), *failures_percent),
             Self::Http { client, url } => post(client, url.clone(), operation, order, trace).await?,
@@ -265,7 +265,7 @@ fn parse_url(variable: &str, text: Option<&str>) -> Result<Option<Url>, Environm
 async fn post(
     client: &Client,
     mut url: Url,
-    operation: Operation,
+    operation: Request,
     order: &Order,
     trace: Option<&str>,
 ) -> Result<Answer, ProviderError> {
@@ -320,12 +320,12 @@ fn no_reason() -> String {
 }
 
 /// The simulator's answer. It depends on the order's id alone, so it is the same on every repeat.
-fn simulate(operation: Operation, id: OrderId, failures_percent: u8) -> Answer {
+fn simulate(operation: Request, id: OrderId, failures_percent: u8) -> Answer {
     // Each operation looks at other random bits of the id.
     let (bits, refusal) = match operation {
-        Operation::Charge => (id.random_bits(), StatusCode::PAYMENT_REQUIRED),
-        Operation::Delivery => (id.random_bits().rotate_right(16), StatusCode::UNPROCESSABLE_ENTITY),
-        Operation::Refund | Operation::Cancellation => {
+        Request::Charge => (id.random_bits(), StatusCode::PAYMENT_REQUIRED),
+        Request::Delivery => (id.random_bits().rotate_right(16), StatusCode::UNPROCESSABLE_ENTITY),
+        Request::Refund | Request::Cancellation => {
             return Answer { status: StatusCode::CREATED, reason: String::new() };
         }
     };

@@ -22,9 +22,7 @@ pub struct StatusChange {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct StatusDetail {
-    execution_arn: String,
     /// Input of the execution. AWS leaves it out over 248 KiB, which no submission has.
     input: String,
 }
@@ -33,12 +31,6 @@ impl StatusChange {
     /// Parses the event.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
-    }
-
-    /// ARN of the execution.
-    #[must_use]
-    pub fn execution_arn(&self) -> &str {
-        &self.detail.execution_arn
     }
 
     /// Input of the execution.
@@ -55,11 +47,12 @@ pub struct Recovery {
     payment: PaymentProvider,
     restaurant: Restaurant,
     topic: Topic,
+    state_machine: StateMachine,
 }
 
 impl Recovery {
-    /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`] and [`Topic`]
-    /// for the variables.
+    /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`], [`Topic`] and
+    /// [`StateMachine`] for the variables.
     pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
         Ok(Self {
             orders: Orders::from_environment(sdk)?,
@@ -67,6 +60,7 @@ impl Recovery {
             payment: PaymentProvider::from_environment()?,
             restaurant: Restaurant::from_environment()?,
             topic: Topic::from_environment(sdk)?,
+            state_machine: StateMachine::from_environment(sdk)?,
         })
     }
 
@@ -81,8 +75,13 @@ impl Recovery {
         self.recover(order.key(), submission.trace.as_deref()).await.map_err(MessageError::Retryable)
     }
 
-    /// Takes an order to its end, from whatever is known of it. Repeating it is safe.
+    /// Takes an order to its end, from whatever is known of it. Repeating it is safe. An order whose execution is running
+    /// is left alone: it may have been redriven, or wait for its restaurant.
     pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
+        telemetry::set_order_id(key.id);
+        if self.state_machine.is_running(key.id).await? {
+            return Ok(());
+        }
         let mut next = steps::next(self.orders.find(key).await?.as_ref());
         // More steps than an order has.
         for _ in 0..10 {
@@ -169,12 +168,11 @@ const LOOK_BACK: Duration = Duration::from_hours(48);
 #[derive(Debug)]
 pub struct Sweep {
     recovery: Recovery,
-    state_machine: StateMachine,
     grace_period: Duration,
 }
 
 impl Sweep {
-    /// The function's sweep. See [`Recovery`] and [`StateMachine`] for more variables.
+    /// The function's sweep. See [`Recovery`] for more variables.
     ///
     /// | variable | value |
     /// |---|---|
@@ -183,11 +181,7 @@ impl Sweep {
         let seconds = environment::required("GRACE_PERIOD_SECONDS", "a number of seconds")?;
         let seconds = seconds.parse();
         let seconds = seconds.map_err(|_| EnvironmentError::new("GRACE_PERIOD_SECONDS", "must be a number of seconds"));
-        Ok(Self {
-            recovery: Recovery::from_environment(sdk)?,
-            state_machine: StateMachine::from_environment(sdk)?,
-            grace_period: Duration::from_secs(seconds?),
-        })
+        Ok(Self { recovery: Recovery::from_environment(sdk)?, grace_period: Duration::from_secs(seconds?) })
     }
 
     /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was
@@ -201,8 +195,8 @@ impl Sweep {
         for (key, _) in unsettled {
             swept.count(key.id, self.recovery.recover(&key, None).await);
         }
-        for execution in self.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
-            let Some(input) = self.state_machine.input(&execution).await? else { continue };
+        for execution in self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
+            let Some(input) = self.recovery.state_machine.input(&execution).await? else { continue };
             let submission = Submission::parse(&input)?;
             let recovered = self.recovery.recover_submission(&submission).await;
             swept.count(submission.order.id(), recovered.map_err(Into::into));
@@ -238,14 +232,14 @@ mod tests {
     use crate::fixtures;
 
     fn event(input: &Value) -> String {
-        json!({"detail": {"executionArn": "arn", "status": "ABORTED", "input": input}}).to_string()
+        json!({"detail": {"status": "ABORTED", "input": input}}).to_string()
     }
 
     #[test]
     fn a_status_change_has_the_submission_of_its_execution() {
         let submission = Submission { order: fixtures::order(), trace: None };
         let change = StatusChange::parse(&event(&serde_json::to_string(&submission).unwrap().into())).unwrap();
-        assert_eq!((change.execution_arn(), change.submission().unwrap()), ("arn", submission));
+        assert_eq!(change.submission().unwrap(), submission);
     }
 
     #[test]

@@ -98,6 +98,13 @@ async fn record(
     Ok(next(orders.record(key, transition).await?.as_ref()))
 }
 
+/// Raises the alarm for a request that the provider does not accept: a mistake on one of the two sides.
+fn alarm(error: &ProviderError) {
+    if let ProviderError::Mistake(_) = error {
+        telemetry::needs_operator(&error.to_string());
+    }
+}
+
 /// Accepts the order.
 pub async fn accept(orders: &Orders, key: &OrderKey) -> Result<Step, TaskError> {
     Ok(record(orders, key, |order| order.accepted(Timestamp::now())).await?)
@@ -114,7 +121,7 @@ pub async fn charge(
         Ok(order) => order,
         Err(next) => return Ok(next),
     };
-    let answer = payment.charge(&order, trace).await?;
+    let answer = payment.charge(&order, trace).await.inspect_err(alarm)?;
     let next = record(orders, key, |order| charged(order, &answer, Timestamp::now())).await?;
     if next == Step::Refund { refund(orders, payment, key, trace).await } else { Ok(next) }
 }
@@ -131,7 +138,7 @@ pub async fn deliver(
         Ok(order) => order,
         Err(next) => return Ok(next),
     };
-    let answer = restaurant.deliver(&order, trace).await?;
+    let answer = restaurant.deliver(&order, trace).await.inspect_err(alarm)?;
     Ok(record(orders, key, |order| answered(order, &answer, limit, Timestamp::now())).await?)
 }
 
@@ -148,10 +155,7 @@ pub async fn cancel(
     if order.next() != Step::Cancel {
         return Ok(order.next());
     }
-    let answer = restaurant.cancel(&order, trace).await;
-    if let Err(ProviderError::Mistake(_)) = answer {
-        telemetry::needs_operator("the restaurant does not accept the cancellation");
-    }
+    let answer = restaurant.cancel(&order, trace).await.inspect_err(alarm);
     let answer = cancellation(&order, answer, Timestamp::now())?;
     Ok(record(orders, key, |order| cancelled(order, answer, Timestamp::now())).await?)
 }
@@ -169,7 +173,7 @@ pub async fn refund(
     if order.next() != Step::Refund {
         return Ok(order.next());
     }
-    match payment.refund(&order, trace).await {
+    match payment.refund(&order, trace).await.inspect_err(alarm) {
         Ok(()) => Ok(record(orders, key, |current| current.refunded(Timestamp::now())).await?),
         Err(ProviderError::NotFound) => {
             let next = record(orders, key, |current| current.refund_not_found(&order, Timestamp::now())).await?;
@@ -179,12 +183,7 @@ pub async fn refund(
             telemetry::needs_operator("the payment provider knows of no such payment: look at its account");
             Ok(next)
         }
-        Err(error) => {
-            if let ProviderError::Mistake(_) = error {
-                telemetry::needs_operator("the payment provider does not accept the refund");
-            }
-            Err(error.into())
-        }
+        Err(error) => Err(error.into()),
     }
 }
 

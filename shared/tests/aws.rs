@@ -117,10 +117,10 @@ async fn an_order_that_is_not_final_is_not_published() {
 
 #[tokio::test]
 async fn a_final_order_is_published_with_an_id_and_with_attributes_to_filter_by() {
-    let (sdk, http) = answered(200, &json!(""));
+    let published = "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
+    let (sdk, http) = answered_with(200, published);
     let order = fixtures::order().not_accepted("for the test", Timestamp::now()).unwrap();
-    // The stub does not answer in XML, as SNS does; only the request counts here.
-    let _ = Topic::new(&sdk, TOPIC_ARN).publish(&order).await;
+    Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap();
     let form: std::collections::HashMap<String, String> = serde_urlencoded::from_str(&sent(&http)).unwrap();
     let message: Value = serde_json::from_str(&form["Message"]).unwrap();
     assert_eq!(message, json!({"id": format!("{}:FAILURE", order.id()), "order": order}));

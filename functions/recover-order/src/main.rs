@@ -2,7 +2,7 @@
 
 use aws_lambda_events::sqs::SqsMessage;
 use lambda_runtime::Error;
-use shared::aws::{self, Queue, StateMachine};
+use shared::aws::{self, Queue};
 use shared::lambda::{self, MessageError};
 use shared::recovery::{Recovery, StatusChange};
 use shared::telemetry;
@@ -12,22 +12,11 @@ async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let sdk = aws::sdk_config().await;
     let recovery = &Recovery::from_environment(&sdk)?;
-    let state_machine = &StateMachine::from_environment(&sdk)?;
     let dead_letters = &Queue::dead_letters_from_environment(&sdk)?;
-    lambda::serve_queue(env!("CARGO_PKG_NAME"), dead_letters, |message| recover_order(recovery, state_machine, message))
-        .await
+    lambda::serve_queue(env!("CARGO_PKG_NAME"), dead_letters, |message| recover_order(recovery, message)).await
 }
 
-async fn recover_order(
-    recovery: &Recovery,
-    state_machine: &StateMachine,
-    message: SqsMessage,
-) -> Result<(), MessageError> {
+async fn recover_order(recovery: &Recovery, message: SqsMessage) -> Result<(), MessageError> {
     let change = StatusChange::parse(message.body.as_deref().unwrap_or_default())?;
-    let submission = change.submission()?;
-    // An operator may have redriven the execution since.
-    if state_machine.is_running(change.execution_arn()).await? {
-        return Ok(());
-    }
-    recovery.recover_submission(&submission).await
+    recovery.recover_submission(&change.submission()?).await
 }

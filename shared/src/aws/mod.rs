@@ -1,6 +1,6 @@
 //! AWS clients: their configuration, and the meaning of their errors.
 //!
-//! DynamoDB's client stands in [`crate::store`].
+//! DynamoDB's client is in [`crate::store`].
 
 mod queue;
 mod state_machine;
@@ -24,14 +24,15 @@ pub use queue::Queue;
 pub use state_machine::StateMachine;
 pub use topic::Topic;
 
-/// Code by which DynamoDB refuses a single write that meets a transaction on the same item.
+/// Code by which DynamoDB refuses a single write that meets a transaction on the same item. It is here because
+/// [`is_transient`] decides for all services.
 pub(crate) const TRANSACTION_CONFLICT: &str = "TransactionConflictException";
 
 /// Reason why a call of an AWS service failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The service is throttling or away: retryable.
-    #[error("the service is throttling or away")]
+    /// The service is throttling or unavailable: retryable.
+    #[error("the service is throttling or unavailable")]
     Unavailable(#[source] Cause),
     /// The service refused the request, or it could not be built: not retryable.
     #[error("the service refused the request")]
@@ -47,7 +48,7 @@ where
     }
 }
 
-/// Whether the same request may succeed later.
+/// Returns true if the same request may succeed later.
 fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,

@@ -1,5 +1,6 @@
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 
@@ -52,10 +53,17 @@ impl StateMachine {
         }
     }
 
-    /// Whether an execution is running. Needs `states:DescribeExecution`.
-    pub async fn is_running(&self, execution_arn: &str) -> Result<bool, Error> {
-        let described = self.client.describe_execution().execution_arn(execution_arn).send().await?;
-        Ok(described.status == ExecutionStatus::Running)
+    /// Returns true if the order's execution is running. One that Step Functions has forgotten is not. Needs
+    /// `states:DescribeExecution`.
+    pub async fn is_running(&self, id: OrderId) -> Result<bool, Error> {
+        let execution_arn = format!("{}:{id}", self.arn.replacen(":stateMachine:", ":execution:", 1));
+        match self.client.describe_execution().execution_arn(execution_arn).send().await {
+            Ok(described) => Ok(described.status == ExecutionStatus::Running),
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Input of an execution; none if AWS has left it out. Needs `states:DescribeExecution`.

@@ -2,8 +2,8 @@ use lambda_http::http::StatusCode;
 
 /// A kind of problem (RFC 9457, 3.1.1): an entry of the catalogue.
 ///
-/// The catalogue stands here alone. `openapi.yaml` is made from it, and tests hold the gateway responses of
-/// `template.yaml` and the table in `docs/api.md` to it.
+/// This is the only catalogue. `openapi.yaml` is generated from it, and tests compare the gateway responses of
+/// `template.yaml` and the table in `docs/api.md` with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProblemKind {
     /// Last part of the kind's `type`.
@@ -12,7 +12,7 @@ pub struct ProblemKind {
     pub status: Option<StatusCode>,
     /// Short description of the kind.
     pub title: &'static str,
-    /// What the client can do about it. Where it depends on the request, this is an example.
+    /// Advice to the client. Where it depends on the request, this is an example.
     pub detail: &'static str,
     /// Situation in which it is sent, for the reference.
     pub when: &'static str,
@@ -20,7 +20,7 @@ pub struct ProblemKind {
     pub header: Option<(&'static str, &'static str)>,
 }
 
-/// Time after which a client is asked to repeat a request, in seconds.
+/// Header that asks a client to wait two seconds.
 const RETRY_AFTER: Option<(&str, &str)> = Some(("Retry-After", "2"));
 
 impl ProblemKind {
@@ -65,7 +65,7 @@ impl ProblemKind {
         name: "not-found",
         status: Some(StatusCode::NOT_FOUND),
         title: "There is no such order",
-        detail: "There is no order of that user with that id.",
+        detail: "Check the user id and the order id in the path. A submitted order appears moments after its 202.",
         when: "there is no such order, or it is another user's",
         header: None,
     };
@@ -74,7 +74,7 @@ impl ProblemKind {
         name: "no-such-route",
         status: Some(StatusCode::NOT_FOUND),
         title: "There is no such route",
-        detail: "The API has no such path with that method.",
+        detail: "Check the path and the method against the API's reference.",
         when: "the API has no such path with that method",
         header: None,
     };
@@ -83,7 +83,7 @@ impl ProblemKind {
         name: "not-pending",
         status: Some(StatusCode::CONFLICT),
         title: "The order is no longer PENDING",
-        detail: "Only a PENDING order can be changed. This one is final; it can still be deleted.",
+        detail: "Only a PENDING order can be changed. This one is final.",
         when: "the order is no longer PENDING",
         header: None,
     };
@@ -92,7 +92,7 @@ impl ProblemKind {
         name: "in-process",
         status: Some(StatusCode::CONFLICT),
         title: "The order is being paid and sent",
-        detail: "It can't be changed or deleted until it is final. Then it can be deleted.",
+        detail: "It can't be changed any more. It can be deleted when it is final, its end is published and no refund is owed.",
         when: "the order is being paid and sent",
         header: None,
     };
@@ -101,7 +101,7 @@ impl ProblemKind {
         name: "stale-version",
         status: Some(StatusCode::PRECONDITION_FAILED),
         title: "The order has another version",
-        detail: "The order's version is not among those in If-Match. Read the order again and decide anew.",
+        detail: "The order's version is not among those in If-Match. Read the order, then repeat the change with its current ETag.",
         when: "the order has another version than `If-Match` names",
         header: None,
     };
@@ -128,7 +128,7 @@ impl ProblemKind {
         name: "idempotency-key-reused",
         status: Some(StatusCode::UNPROCESSABLE_ENTITY),
         title: "The key was used for another request",
-        detail: "That Idempotency-Key came with another request before. Send a new request with a new key.",
+        detail: "Use a new Idempotency-Key for a new request.",
         when: "the `Idempotency-Key` came with another request before",
         header: None,
     };
@@ -137,7 +137,7 @@ impl ProblemKind {
         name: "too-many-requests",
         status: Some(StatusCode::TOO_MANY_REQUESTS),
         title: "Too many requests",
-        detail: "Send fewer requests, or the same a little later.",
+        detail: "Repeat the request after Retry-After seconds.",
         when: "API Gateway is throttling; repeat the request after `Retry-After` seconds",
         header: RETRY_AFTER,
     };
@@ -146,27 +146,27 @@ impl ProblemKind {
         name: "refused",
         status: None,
         title: "The request was refused",
-        detail: "The gateway refused the request.",
+        detail: "API Gateway refused the request. Check its size, headers and path.",
         when: "API Gateway refused the request for another reason; the status varies",
         header: None,
     };
-    /// A mistake of ours.
+    /// A server error.
     pub const INTERNAL: Self = Self {
         name: "internal",
         status: Some(StatusCode::INTERNAL_SERVER_ERROR),
-        title: "The server made a mistake",
-        detail: "Send us the request_id, and we can find the cause in the logs.",
-        when: "the server made a mistake; the log has its cause under the `request_id`",
+        title: "Internal error",
+        detail: "Repeat the request later. If it fails again, report the request_id.",
+        when: "an internal error; the log has its cause under the `request_id`",
         header: None,
     };
-    /// A service that is throttling or away.
+    /// A service that is throttling or unavailable.
     pub const UNAVAILABLE: Self = Self {
         name: "unavailable",
         status: Some(StatusCode::SERVICE_UNAVAILABLE),
         title: "The service is unavailable",
         detail: "It is not known whether the request was carried out. \
             Read the order, or repeat the request with its Idempotency-Key.",
-        when: "DynamoDB or SQS is throttling or away; repeat the request after `Retry-After` seconds",
+        when: "DynamoDB or SQS is throttling or unavailable; repeat the request after `Retry-After` seconds",
         header: RETRY_AFTER,
     };
 

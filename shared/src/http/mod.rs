@@ -35,7 +35,10 @@ where
 {
     let web_origin = &web_origin(&environment::required("WEB_ORIGIN", "an origin")?)?;
     #[cfg(feature = "unauthenticated")]
-    tracing::warn!(function, "built with the feature unauthenticated: a request without a token is an administrator's");
+    tracing::warn!(
+        function,
+        "built with the feature unauthenticated: a request without a token is treated as an administrator's"
+    );
     let handler = &handler;
     lambda_http::run(service_fn(move |request: Request| async move {
         let mut response = answer(function, handler, request).await;

@@ -1,4 +1,4 @@
-//! Errors as problem details (RFC 9457). Here alone an error becomes a response.
+//! Errors as problem details (RFC 9457). This is the only place that turns an error into a response.
 
 use std::error::Error;
 
@@ -56,7 +56,7 @@ pub enum Problem {
     UnsupportedMediaType,
     /// 422: the idempotency key was used for another request.
     KeyReused,
-    /// 503: an AWS service is throttling or away.
+    /// 503: an AWS service is throttling or unavailable.
     Unavailable(Cause),
     /// 500: our mistake. Its cause is logged, and not sent.
     Internal(Cause),
@@ -72,7 +72,7 @@ pub struct ProblemDetails<'a> {
     title: &'static str,
     /// Status of the response.
     status: u16,
-    /// What the client can do about it.
+    /// Advice to the client.
     detail: String,
     /// Every bad field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -111,7 +111,7 @@ impl Problem {
     /// Status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        // Only the kind that API Gateway alone sends has none.
+        // Every kind has a status but `refused`, which only API Gateway sends.
         self.kind().status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
@@ -192,7 +192,7 @@ mod tests {
     use crate::http::request::MAX_BODY_BYTES;
 
     #[test]
-    fn a_problem_is_told_as_the_catalogue_has_it() {
+    fn a_response_matches_the_catalogue() {
         let bad_json = serde_json::from_str::<u8>("x").unwrap_err();
         for problem in [
             Problem::field("quantity", "must be an integer"),
@@ -214,6 +214,12 @@ mod tests {
             let kind = ProblemKind::ALL.into_iter().find(|kind| body["type"] == kind.uri()).unwrap();
             assert_eq!((Some(response.status()), &body["title"]), (kind.status, &kind.title.into()), "{body}");
             assert_eq!(body["status"], response.status().as_u16(), "{body}");
+            if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
+                assert_eq!(body["detail"], kind.detail);
+            }
+            if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
+                assert_eq!(body["detail"], kind.detail);
+            }
             if let Some((name, value)) = kind.header {
                 assert_eq!(response.headers()[name], value, "{body}");
             }

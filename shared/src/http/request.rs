@@ -18,7 +18,7 @@ use crate::order::{Expected, OrderContent, OrderForm, OrderId, OrderKey, Process
 use crate::page::{Cursor, Limit, List};
 use crate::telemetry;
 
-/// Size of a body at most, in bytes.
+/// Maximum size of a body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The caller of the request, from the claims of the token that API Gateway's authorizer has verified.
@@ -327,7 +327,7 @@ impl Fields {
         Ok((NewOrder { user_id, content, operation }, expected))
     }
 
-    /// The parsed value, if no field was bad and none is left that an order does not have.
+    /// Returns the value if no field was invalid and none is unknown.
     fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
         let unknown = self.object.keys().filter(|name| !OrderForm::SERVER_FIELDS.contains(&name.as_str()));
         self.errors.extend(unknown.map(|name| FieldError::new(name, "is not a field of an order")));

@@ -16,7 +16,7 @@ use crate::telemetry;
 /// HTTP response of a function.
 pub type Response = lambda_http::Response<Body>;
 
-/// A response that can be saved, and given again byte for byte.
+/// A response that can be saved, and replayed byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedAnswer {
     /// Order that it is about. Records of releases before this field lack it.
@@ -65,7 +65,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// A response with that JSON body.
 ///
 /// # Panics
-/// When the body has no JSON form. The bodies here are structs of strings and numbers, which always have one.
+/// Panics if the body has no JSON form. The bodies here are structs of strings and numbers, which always have one.
 #[expect(clippy::expect_used, reason = "see Panics")]
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let text = serde_json::to_string(body).expect("a body of strings and numbers serialises");
@@ -150,7 +150,7 @@ mod tests {
     use crate::fixtures;
 
     #[test]
-    fn a_saved_answer_is_given_again_byte_for_byte() {
+    fn a_saved_answer_is_replayed_byte_for_byte() {
         let order = fixtures::order();
         let first = created(&order).unwrap();
         let saved = serde_json::to_string(&SavedAnswer::new(&order, &first)).unwrap();

@@ -1,5 +1,5 @@
-//! Entry points of the functions behind the state machine and the queues, and the one way in which every function,
-//! those behind the API included, handles a unit of work.
+//! Entry points of the functions behind the state machine and the queues, and [`Work`], with which every function runs
+//! and logs a unit of work.
 
 mod call;
 mod queue;
@@ -19,7 +19,7 @@ pub use call::serve_calls;
 pub use queue::{MessageError, serve_queue};
 pub use task::{TaskError, serve_task};
 
-/// A unit of work, as its log line names it: a request, a step of the state machine, or a message of a queue.
+/// A unit of work, as its log line identifies it: a request, a step of the state machine, or a message of a queue.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     /// Name of the function.
@@ -32,7 +32,7 @@ pub(crate) struct Work {
     pub route: Option<String>,
 }
 
-/// Result of a unit of work, as its log line tells it.
+/// Result of a unit of work, as its log line shows it.
 pub(crate) trait Logged {
     /// The result after a panic.
     fn panicked() -> Self;

@@ -10,7 +10,7 @@ use super::{Logged, Work};
 use crate::Cause;
 use crate::aws::{self, Queue};
 
-/// Time reserved before the function's deadline; messages that are unfinished by then stay in the queue.
+/// Time reserved before the function's deadline; messages that are unfinished by then are returned to the queue.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// Reason why a message was not handled.
@@ -52,7 +52,7 @@ impl Logged for Result<(), MessageError> {
 /// Handles the messages of a queue with `handler` until Lambda ends the function. `function` is its name in the log.
 ///
 /// The messages of a batch are handled at the same time, so a slow one delays no other. A message that fails, panics or
-/// takes too long stays in the queue, and only that one. An unusable message goes to `dead_letters`.
+/// takes too long is returned to the queue, and only that one. An unusable message goes to `dead_letters`.
 pub async fn serve_queue<H, F>(
     function: &'static str,
     dead_letters: &Queue,

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_error_that_may_pass_is_retryable() {
+    fn only_transient_errors_are_retryable() {
         assert_eq!(name(StoreError::Unavailable("away".into())), "StoreUnavailable");
         assert_eq!(name(StoreError::Failed("broken".into())), "NonRetryable");
         assert_eq!(name(ProviderError::Retryable("away".into())), "Retryable");

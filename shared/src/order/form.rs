@@ -9,7 +9,9 @@ use crate::money::Money;
 
 /// Form of an order on the wire and in the table. The first six fields stand on the wire in this order; more may follow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Order))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
+    as = Order, description = "An order. The first six fields stand on the wire in this order; more may follow."
+))]
 pub struct OrderForm {
     /// Owner of the order.
     user_id: UserId,

@@ -64,8 +64,8 @@ pub enum StoreError {
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// DynamoDB is throttling or away: retryable.
-    #[error("DynamoDB is throttling or away")]
+    /// DynamoDB is throttling or unavailable: retryable.
+    #[error("DynamoDB is throttling or unavailable")]
     Unavailable(#[source] Cause),
     /// DynamoDB refused the request, or an item is not readable: a mistake of ours.
     #[error("DynamoDB refused the request, or an item is not readable")]
@@ -124,7 +124,7 @@ fn cancellation_reasons(error: &TransactWriteItemsError) -> &[CancellationReason
     }
 }
 
-/// Whether a transaction that was cancelled for that reason may succeed later.
+/// Returns true if a transaction that was cancelled for that reason may succeed later.
 fn is_transient(reason: &CancellationReason) -> bool {
     matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
 }
