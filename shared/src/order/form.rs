@@ -167,7 +167,8 @@ impl TryFrom<OrderForm> for Order {
     type Error = Invalid;
 
     fn try_from(form: OrderForm) -> Result<Self, Invalid> {
-        let life = life(&form).ok_or(Invalid::new("the fields of an order contradict each other"))?;
+        let life = life(&form).filter(|life| fits(life, &form));
+        let life = life.ok_or(Invalid::new("the fields of an order contradict each other"))?;
         Ok(Self {
             key: OrderKey { user_id: form.user_id, id: form.id },
             content: OrderContent { restaurant_id: form.restaurant_id, quantity: form.quantity },
@@ -184,7 +185,9 @@ impl TryFrom<OrderForm> for Order {
 fn life(form: &OrderForm) -> Option<Life> {
     let OrderForm { accepted_at, paid_at, delivered_at, completed_at, refund, .. } = *form;
     match (form.order_status, form.processing) {
-        (OrderStatus::Pending, Processing::None) => accepted_at.is_none().then_some(Life::Recorded),
+        (OrderStatus::Pending, Processing::None) => {
+            (accepted_at.is_none() && paid_at.is_none()).then_some(Life::Recorded)
+        }
         (OrderStatus::Pending, Processing::Workflow) => {
             match (form.failing_since, accepted_at, paid_at, delivered_at) {
                 (Some(since), ..) => {
@@ -207,7 +210,11 @@ fn life(form: &OrderForm) -> Option<Life> {
             // Releases without `delivered_at` completed an order as soon as it was delivered.
             let delivered = Delivered { accepted_at, paid_at, delivered_at: delivered_at.unwrap_or(completed_at) };
             // They published before they completed, and had no index.
-            let is_published = form.published.is_some() || form.unsettled.is_none();
+            let is_published = match form.published.as_deref() {
+                Some("SUCCESS") => true,
+                Some(_) => return None,
+                None => form.unsettled.is_none(),
+            };
             Some(Life::Success { delivered, completed_at, is_published })
         }
         (OrderStatus::Failure, _) => {
@@ -232,4 +239,20 @@ fn life(form: &OrderForm) -> Option<Life> {
             Some(Life::Failure { failing, completed_at, published })
         }
     }
+}
+
+/// Whether an order has no field that its state does not have.
+fn fits(life: &Life, form: &OrderForm) -> bool {
+    let fails = form.failing_since.is_some() || form.error_message.is_some() || form.refund.is_some();
+    let (is_delivered, is_completed) = (form.delivered_at.is_some(), form.completed_at.is_some());
+    let has = [form.cancelling_since.is_some(), is_delivered, fails, is_completed, form.published.is_some()];
+    let may_have = match life {
+        Life::Recorded | Life::Submitted | Life::Accepted { .. } => [false, false, false, false, false],
+        Life::Paid { .. } => [true, false, false, false, false],
+        Life::Delivered(_) => [false, true, false, false, false],
+        Life::Failing(_) => [false, false, true, false, false],
+        Life::Success { .. } => [false, true, false, true, true],
+        Life::Failure { .. } => [false, false, true, true, true],
+    };
+    has.iter().zip(may_have).all(|(has, may_have)| may_have || !has)
 }

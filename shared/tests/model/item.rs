@@ -206,11 +206,6 @@ impl Item {
     }
 }
 
-/// Number of items that the models have met.
-pub fn count() -> usize {
-    ITEMS.read().unwrap().items.len()
-}
-
 fn stored(order: &Order) -> Value {
     serde_json::to_value(OrderForm::stored(order)).unwrap()
 }

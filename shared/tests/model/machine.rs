@@ -63,7 +63,6 @@ pub type Place = u8;
 
 /// The state machine.
 pub struct Machine {
-    names: Vec<String>,
     start: Place,
     states: Vec<Node>,
 }
@@ -96,11 +95,7 @@ impl Machine {
         names.sort();
         let place = |name: &String| Place::try_from(names.binary_search(name).unwrap()).unwrap();
         let states = names.iter().map(|name| node(&definition.states[name], place)).collect();
-        Self { start: place(&definition.start_at), states, names }
-    }
-
-    pub fn name(&self, place: Place) -> &str {
-        &self.names[usize::from(place)]
+        Self { start: place(&definition.start_at), states }
     }
 
     pub fn start(&self) -> Execution {

@@ -14,11 +14,12 @@ mod machine;
 mod steps;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use shared::order::{Expected, OrderStatus, Refund, Step};
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use item::Transition;
 use machine::{Execution, Machine};
@@ -600,13 +601,14 @@ const BROKEN: &[(Contract, Contract)] = &[
     (Contract::Kept, Contract::NotFound),
 ];
 
-fn life(faults: Faults) -> Life {
+/// Model with that many faults in all; each of them happens twice at most, the loss of the one event once.
+fn life(total: u8) -> Life {
     Life {
         machine: Machine::read(),
-        faults,
-        zombies: ZOMBIES,
-        recoveries: RECOVERIES,
-        deletions: 1,
+        faults: Faults { total, crashes: 2, silences: 2, stops: 2, lost_events: 2 },
+        zombies: 1,
+        recoveries: 1,
+        deletions: 0,
         changes: 0,
         redrives: 0,
         contracts: KEPT,
@@ -618,28 +620,84 @@ fn life(faults: Faults) -> Life {
 fn holds(name: &str, life: Life) {
     let start = Instant::now();
     let checker = life.checker().threads(2).spawn_bfs().join();
-    println!(
-        "{name}: {} states, {} transitions, {} items, {:.0?}",
-        checker.unique_state_count(),
-        checker.state_count(),
-        item::count(),
-        start.elapsed()
-    );
-    for (property, path) in checker.discoveries() {
-        println!("{property}: {} steps", path.into_actions().len());
-    }
+    let (states, edges) = (checker.unique_state_count(), checker.state_count());
+    // Not `println`, which is printed only if the test fails.
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "{name}: {states} states, {edges} transitions, {:.0?}", start.elapsed()).unwrap();
     checker.assert_properties();
 }
 
 #[test]
-fn probe() {
-    let total = std::env::var("TOTAL").unwrap().parse().unwrap();
-    let mut it = life(Faults { total, crashes: 2, silences: 2, stops: 1, lost_events: 1 });
-    it.zombies = std::env::var("ZOMBIES").unwrap().parse().unwrap();
-    it.recoveries = std::env::var("RECOVERIES").unwrap().parse().unwrap();
-    if std::env::var("CONTRACTS").is_ok() {
-        it.contracts = BROKEN;
+fn an_order_comes_to_its_end_even_if_each_fault_happens_twice() {
+    holds("each fault twice", life(8));
+}
+
+#[test]
+fn steps_and_recoveries_that_run_beside_each_other_do_no_harm() {
+    holds("two zombies", Life { zombies: 2, ..life(3) });
+    holds("two recoveries", Life { recoveries: 2, ..life(2) });
+}
+
+#[test]
+fn a_client_may_change_and_delete_the_order_at_any_time() {
+    holds("a client", Life { deletions: 2, changes: 1, ..life(1) });
+}
+
+#[test]
+fn an_execution_may_be_redriven() {
+    holds("a redrive", Life { redrives: 1, ..life(2) });
+}
+
+#[test]
+fn a_provider_may_break_the_contract_by_404() {
+    holds("a broken contract", Life { contracts: BROKEN, ..life(2) });
+}
+
+/// Without a cure, the model finds a state in which that property does not hold.
+fn fails(without: Cure, property: &'static str, life: Life) {
+    let life = Life { without: Some(without), ..life };
+    let checker = life.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let found = checker.discoveries();
+    let Some(path) = found.get(property) else { panic!("without {without:?}: {:?}", found.keys()) };
+    println!("without {without:?}: {property}: {} states", checker.unique_state_count());
+    for action in path.clone().into_actions() {
+        println!("- {action:?}");
     }
-    it.deletions = std::env::var("DELETIONS").unwrap().parse().unwrap();
-    holds("probe", it);
+}
+
+#[test]
+fn without_the_decision_before_the_refund_an_order_is_refunded_and_delivered() {
+    fails(Cure::DecisionBeforeRefund, "a SUCCESS is paid and delivered", life(1));
+}
+
+#[test]
+fn without_late_payments_one_that_was_learned_is_forgotten() {
+    let life = Life { contracts: BROKEN, ..life(1) };
+    fails(Cure::LatePayment, "a payment that was learned is recorded", life);
+}
+
+#[test]
+fn without_the_rule_for_late_confirmations_a_success_is_not_delivered() {
+    fails(Cure::LateConfirmation, "a SUCCESS is paid and delivered", life(1));
+}
+
+#[test]
+fn without_the_cancellation_by_the_recovery_a_failure_is_delivered() {
+    fails(Cure::RecoveryCancels, "a FAILURE is not delivered", life(1));
+}
+
+#[test]
+fn without_the_record_of_a_deletion_a_deleted_order_comes_back() {
+    let life = Life { deletions: 1, ..life(0) };
+    fails(Cure::RecordOfDeletion, "nothing that was deleted comes back", life);
+}
+
+#[test]
+fn if_silence_counts_as_a_granted_cancellation_a_failure_is_delivered() {
+    fails(Cure::SilenceIsNoAnswer, "a FAILURE is not delivered", life(1));
+}
+
+#[test]
+fn without_the_sweep_a_lost_event_strands_an_order() {
+    fails(Cure::Sweep, "what is quiet is settled, or the sweep settles it", life(2));
 }
