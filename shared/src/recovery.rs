@@ -198,7 +198,19 @@ impl Sweep {
         }
         for execution in self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
             let Some(input) = self.recovery.state_machine.input(&execution).await? else { continue };
-            let submission = Submission::parse(&input)?;
+            let submission = match Submission::parse(&input) {
+                Ok(submission) => submission,
+                // Started by hand, or by another release. It must not keep the others from the sweep.
+                Err(error) => {
+                    swept.failed += 1;
+                    tracing::error!(
+                        execution,
+                        error = error.to_string(),
+                        "not recovered: its input is not a submission"
+                    );
+                    continue;
+                }
+            };
             let recovered = self.recovery.recover_submission(&submission).await;
             swept.count(submission.order.id(), recovered.map_err(Into::into));
         }
