@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::{StateMachine, Topic};
 use crate::environment::{self, EnvironmentError};
 use crate::lambda::{MessageError, TaskError};
-use crate::order::{Order, OrderId, OrderKey, Step, Timestamp};
+use crate::order::{Order, OrderKey, Step, Timestamp};
 use crate::providers::{PaymentProvider, Restaurant};
 use crate::store::{IdempotencyRecords, Orders, is_too_old};
 use crate::workflow::Submission;
@@ -194,27 +194,19 @@ impl Sweep {
         tracing::info!(oldest_unsettled_seconds = oldest.unwrap_or_default(), orders = unsettled.len(), "unsettled");
         let mut swept = Swept::default();
         for (key, _) in unsettled {
-            swept.count(key.id, self.recovery.recover(&key, None).await);
+            swept.count(&key.id.to_string(), self.recovery.recover(&key, None).await);
         }
         for execution in self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
-            let Some(input) = self.recovery.state_machine.input(&execution).await? else { continue };
-            let submission = match Submission::parse(&input) {
-                Ok(submission) => submission,
-                // Started by hand, or by another release. It must not keep the others from the sweep.
-                Err(error) => {
-                    swept.failed += 1;
-                    tracing::error!(
-                        execution,
-                        error = error.to_string(),
-                        "not recovered: its input is not a submission"
-                    );
-                    continue;
-                }
-            };
-            let recovered = self.recovery.recover_submission(&submission).await;
-            swept.count(submission.order.id(), recovered.map_err(Into::into));
+            swept.count(&execution, self.recover_execution(&execution).await);
         }
         Ok(swept)
+    }
+
+    async fn recover_execution(&self, execution_arn: &str) -> Result<(), Cause> {
+        match self.recovery.state_machine.input(execution_arn).await? {
+            Some(input) => Ok(self.recovery.recover_submission(&Submission::parse(&input)?).await?),
+            None => Ok(()),
+        }
     }
 }
 
@@ -226,12 +218,13 @@ pub struct Swept {
 }
 
 impl Swept {
-    fn count(&mut self, id: OrderId, recovered: Result<(), Cause>) {
+    /// Counts an order or an execution. One that can't be recovered does not keep the others from it.
+    fn count(&mut self, subject: &str, recovered: Result<(), Cause>) {
         match recovered {
             Ok(()) => self.recovered += 1,
             Err(cause) => {
                 self.failed += 1;
-                tracing::error!(order_id = %id, error = telemetry::describe(cause.as_ref()), "not recovered");
+                tracing::error!(subject, error = telemetry::describe(cause.as_ref()), "not recovered");
             }
         }
     }
