@@ -70,7 +70,7 @@ async fn unusable_messages_become_dead_letters_at_once_and_the_others_of_their_b
     let message = |made| json!({"order": order_made_at(&user, made)}).to_string();
     let mut bodies: Vec<_> = (0..8).map(|_| message(Timestamp::now())).collect();
     // Its record may have expired, so it could be saved for the second time.
-    let too_old = message(Timestamp::now().before(Duration::from_secs(61 * 24 * 60 * 60)));
+    let too_old = message(Timestamp::now().before(Duration::from_hours(61 * 24)));
     let malformed = r#"{"order": "none"}"#.to_owned();
     bodies.insert(4, malformed.clone());
     bodies.insert(7, too_old.clone());
