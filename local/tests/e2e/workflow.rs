@@ -219,7 +219,7 @@ async fn invoke(api: &Api, function: &str, payload: &Value) -> Value {
 
 /// An instant that many hours ago.
 fn hours_ago(hours: u64) -> String {
-    Timestamp::now().before(Duration::from_secs(hours * 60 * 60)).to_string()
+    Timestamp::now().before(Duration::from_hours(hours)).to_string()
 }
 
 /// Runs the sweep as if this order had not been written for an hour. Its execution has ended before.
