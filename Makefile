@@ -177,11 +177,10 @@ redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
 
 .PHONY: settle
-# Not taken from the environment, where USER is the login. Exported, because a user_id may contain quotes.
+# Taken from the command line only, and exported, so that the shell does not read it.
 settle: export ORDER =
-settle: export USER =
-settle: tools ## Closes a refund that was made by hand (ORDER=id USER=user_id ENV=dev or prod)
-	@python tools/settle.py --config-env $(ENV) --order "$$ORDER" --user "$$USER"
+settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod)
+	@python tools/settle.py --config-env $(ENV) --order "$$ORDER"
 
 # --- Tools, inside the checkout ---
 

@@ -18,7 +18,7 @@ from samconfig import outputs, parser, settings
 OUTPUT = "SettleFunctionName"
 # A repeat after a lost answer would find the refund made, and report that as an error.
 ONCE = Config(retries={"total_max_attempts": 1})
-WARNING = """Order {id} of {user_id}
+WARNING = """Order {id}
 Look at the payment provider's account first. If the payment is there without its refund, refund it now, by hand."""
 QUESTION = "Is everything that was paid for this order refunded? Type yes: "
 
@@ -38,7 +38,7 @@ def refusal(key: dict, read: Callable[[str], str], *, is_terminal: bool, is_conf
 
 
 def settle(cloudformation: BaseClient, functions: BaseClient, stack: str, key: dict) -> dict:
-    """Invokes the function of the stack for the order with that key; returns its `order`, or an `error`."""
+    """Invokes the function of the stack for that order; returns its `order`, or an `error`."""
     function = outputs(cloudformation, stack).get(OUTPUT)
     if function is None:
         return {"error": f"stack {stack} has no output {OUTPUT}"}
@@ -59,9 +59,9 @@ def settle(cloudformation: BaseClient, functions: BaseClient, stack: str, key: d
 
 def run(arguments: argparse.Namespace, config: dict) -> dict:
     """Asks and settles; returns the `order`, or an `error`."""
-    key = {"user_id": arguments.user, "id": arguments.order}
-    if not all(key.values()):
-        return {"error": "name the order: make settle ORDER=id USER=user_id"}
+    key = {"id": arguments.order}
+    if not arguments.order:
+        return {"error": "name the order: make settle ORDER=id"}
     if error := refusal(key, input, is_terminal=sys.stdin.isatty(), is_confirmed=arguments.yes):
         return {"error": error}
     cloudformation = boto3.client("cloudformation", region_name=config["region"])
@@ -72,7 +72,6 @@ def run(arguments: argparse.Namespace, config: dict) -> dict:
 def main() -> int:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--order", required=True, help="id of the order")
-    arguments.add_argument("--user", required=True, help="user_id of the order")
     arguments.add_argument("--yes", action="store_true", help="does not ask")
     given = arguments.parse_args()
     try:

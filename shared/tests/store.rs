@@ -557,6 +557,8 @@ async fn the_index_holds_an_order_until_nothing_is_left_to_do() {
         let unsettled = table.orders.unsettled(in_a_second).await.unwrap();
         let is_found = unsettled.iter().any(|(key, at)| key == order.key() && *at == order.updated_at());
         assert_eq!(is_found, order.is_unsettled(), "{state}");
+        let by_id = table.orders.find_unsettled(order.id()).await.unwrap();
+        assert_eq!(by_id, is_found.then(|| order.key().clone()), "{state}");
         let before_it = table.orders.unsettled(order.updated_at()).await.unwrap();
         assert!(!before_it.iter().any(|(key, _)| key == order.key()), "{state}: it is written too recently");
     }

@@ -44,7 +44,7 @@ RIGHTS = {
     "CancelDeliveryFunction": STEP,
     "RefundPaymentFunction": STEP,
     "CompleteOrderFunction": COMPLETION,
-    "SettleOrderFunction": COMPLETION,
+    "SettleOrderFunction": COMPLETION | {("dynamodb:Query", "${OrdersTable.Arn}/index/unsettled")},
     "RecoverOrderFunction": RECOVERY | {("sqs:SendMessage", "RecoveryDeadLetterQueue")},
     "SweepOrdersFunction": RECOVERY
     | {("dynamodb:Query", "${OrdersTable.Arn}/index/unsettled"), ("states:ListExecutions", "OrderStateMachine")},

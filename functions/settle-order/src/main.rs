@@ -1,9 +1,9 @@
 //! Called by an operator (`make settle`): records a refund that was made by hand, and publishes it.
 
 use lambda_runtime::Error;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::aws::{self, Topic};
-use shared::order::{Order, OrderKey, Timestamp};
+use shared::order::{Order, OrderId, Timestamp};
 use shared::store::Orders;
 use shared::{Cause, lambda, steps, telemetry};
 
@@ -13,7 +13,12 @@ async fn main() -> Result<(), Error> {
     let sdk = aws::sdk_config().await;
     let orders = &Orders::from_environment(&sdk)?;
     let topic = &Topic::from_environment(&sdk)?;
-    lambda::serve_calls(env!("CARGO_PKG_NAME"), |key| settle_order(orders, topic, key)).await
+    lambda::serve_calls(env!("CARGO_PKG_NAME"), |call| settle_order(orders, topic, call)).await
+}
+
+#[derive(Deserialize)]
+struct Call {
+    id: OrderId,
 }
 
 #[derive(Serialize)]
@@ -23,12 +28,12 @@ enum Answer {
     Error(String),
 }
 
-async fn settle_order(orders: &Orders, topic: &Topic, key: OrderKey) -> Result<Answer, Cause> {
-    telemetry::set_order_id(key.id);
-    let before = match orders.get(&key).await {
-        Ok(order) => order,
-        Err(error) => return Ok(Answer::Error(error.to_string())),
+async fn settle_order(orders: &Orders, topic: &Topic, Call { id }: Call) -> Result<Answer, Cause> {
+    telemetry::set_order_id(id);
+    let Some(key) = orders.find_unsettled(id).await? else {
+        return Ok(Answer::Error("no order with that id waits to be settled".into()));
     };
+    let before = orders.get(&key).await?;
     if before.settled_by_hand(Timestamp::now()).is_none() {
         let refund = before.refund().map_or("none", |refund| refund.as_str());
         let status = before.status().as_str();

@@ -53,8 +53,7 @@ pub fn assert_response(function: &str, response: &Value) {
         }
         "complete-order" => assert_eq!(*response, json!({"next": "NOTHING"}), "{function}"),
         "settle-order" => {
-            let error = "only a FAILURE whose refund is FAILED or UNKNOWN can be settled: this order is SUCCESS, its \
-                         refund none";
+            let error = "no order with that id waits to be settled";
             assert_eq!(*response, json!({"error": error}), "{function}");
         }
         "sweep-orders" => assert_eq!(*response, json!({"recovered": 0, "failed": 0}), "{function}"),

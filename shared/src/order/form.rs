@@ -101,6 +101,12 @@ impl OrderForm {
     /// Partitions of the index of orders that are not settled: the last digit of an id.
     pub const PARTITIONS: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
 
+    /// Partition of an order in that index.
+    #[must_use]
+    pub fn partition(id: OrderId) -> &'static str {
+        Self::PARTITIONS[usize::try_from(id.random_bits() % 16).unwrap_or_default()]
+    }
+
     /// Form of an order in the table.
     #[must_use]
     pub fn stored(order: &Order) -> Self {
@@ -122,8 +128,7 @@ impl OrderForm {
             }
             _ => {}
         }
-        let partition = usize::try_from(order.id().random_bits() % 16).unwrap_or_default();
-        form.unsettled = order.is_unsettled().then(|| Self::PARTITIONS[partition].into());
+        form.unsettled = order.is_unsettled().then(|| Self::partition(order.id()).into());
         form
     }
 }

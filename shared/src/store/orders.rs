@@ -15,7 +15,7 @@ use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_trans
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
 use crate::money::Money;
-use crate::order::{Expected, Order, OrderContent, OrderForm, OrderKey, OrderStatus, Refusal, Timestamp};
+use crate::order::{Expected, Order, OrderContent, OrderForm, OrderId, OrderKey, OrderStatus, Refusal, Timestamp};
 use crate::page::{Cursor, Limit, List, Page};
 
 /// Name of the index of orders that are not settled.
@@ -323,6 +323,24 @@ impl Orders {
             }
         }
         Err(StoreError::Unavailable("the order is written too often at the same time".into()))
+    }
+
+    /// Key of the order with that id, if the order is not settled. Needs `dynamodb:Query` on the index.
+    pub async fn find_unsettled(&self, id: OrderId) -> Result<Option<OrderKey>, StoreError> {
+        let items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(UNSETTLED)
+            .key_condition_expression("unsettled = :partition")
+            .filter_expression("id = :id")
+            .expression_attribute_values(":partition", AttributeValue::S(OrderForm::partition(id).into()))
+            .expression_attribute_values(":id", serde_dynamo::to_attribute_value(id)?)
+            .into_paginator()
+            .items()
+            .send();
+        let found = items.collect::<Result<Vec<_>, _>>().await?;
+        Ok(found.into_iter().next().map(serde_dynamo::from_item).transpose()?)
     }
 
     /// Keys of the orders that are not settled, and were last written before that instant, the oldest first. Needs
