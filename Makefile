@@ -142,9 +142,10 @@ fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-b
 	target/debug/local run -- tools/fuzz/run
 
 .PHONY: openapi
-openapi: ## Generates openapi.yaml from the types
+openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types
 	cargo build --quiet --locked --workspace --bin openapi
 	target/debug/openapi >openapi.yaml
+	target/debug/openapi notification >docs/notification.schema.json
 
 .PHONY: docs
 docs: tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
@@ -174,6 +175,12 @@ deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV
 .PHONY: redrive
 redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
+
+.PHONY: settle
+# Taken from the command line only, and exported, so that the shell does not read it.
+settle: export ORDER =
+settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod)
+	@python tools/settle.py --config-env $(ENV) --order "$$ORDER"
 
 # --- Tools, inside the checkout ---
 

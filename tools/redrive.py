@@ -13,19 +13,13 @@ import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
-from samconfig import settings_from_arguments
+from samconfig import outputs, settings_from_arguments
 
 # Each dead-letter queue and the queue of its messages. The names are those of the stack's outputs, without `Url`.
 QUEUES = {"OrdersDeadLetterQueue": "OrdersQueue", "RecoveryDeadLetterQueue": "RecoveryQueue"}
 POLL_SECONDS = 2
 # The count of moved messages may lag behind a completed task; it is polled this often before it is taken as it is.
 COUNT_POLLS = 10
-
-
-def outputs(cloudformation: BaseClient, stack: str) -> dict[str, str]:
-    """Returns the outputs of the stack."""
-    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def arn(sqs: BaseClient, url: str) -> str:

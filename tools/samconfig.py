@@ -5,13 +5,30 @@ import sys
 import tomllib
 from pathlib import Path
 
+from botocore.client import BaseClient
 
-def settings_from_arguments(description: str) -> dict:
-    """Returns the settings of `sam deploy` for the environment that --config-env names, or exits if there is none."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config-env", required=True, help="environment of samconfig.toml")
-    env = parser.parse_args().config_env
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Returns a parser with the argument --config-env."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("--config-env", required=True, help="environment of samconfig.toml")
+    return arguments
+
+
+def settings(env: str) -> dict:
+    """Returns the settings of `sam deploy` for the environment, or exits if there is none."""
     config = tomllib.loads(Path("samconfig.toml").read_text())
     if env not in config or not isinstance(config[env], dict):
         sys.exit(f"error: samconfig.toml has no environment {env}")
     return config[env].get("global", {}).get("parameters", {}) | config[env]["deploy"]["parameters"] | {"env": env}
+
+
+def settings_from_arguments(description: str) -> dict:
+    """Returns the settings of `sam deploy` for the environment that --config-env names, or exits if there is none."""
+    return settings(parser(description).parse_args().config_env)
+
+
+def outputs(cloudformation: BaseClient, stack: str) -> dict[str, str]:
+    """Returns the outputs of the stack."""
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}

@@ -42,6 +42,8 @@ pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::
         recovery_dead_letter_queue: output("RecoveryDeadLetterQueueUrl")?,
         state_machine: output("StateMachineArn")?,
         notifications_topic: output("NotificationsTopicArn")?,
+        sweep_function: output("SweepFunctionName")?,
+        settle_function: output("SettleFunctionName")?,
         function_logs: output("FunctionLogGroup")?,
     })
 }

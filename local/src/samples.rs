@@ -42,7 +42,8 @@ pub async fn save_order_of_events(sdk: &SdkConfig, stack: &Stack) -> anyhow::Res
     let order: Order = serde_json::from_value(json!({
         "user_id": "Burger_2", "restaurant_id": "Restaurant 3", "quantity": "3",
         "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1", "created_at": "2023-01-02T22:06:33.637839308Z",
-        "order_status": "PENDING", "updated_at": Timestamp::now(), "version": 1,
+        "order_status": "PENDING", "updated_at": Timestamp::now(), "version": 1, "processing": "none",
+        "total": {"amount": 3000, "currency": "EUR"},
     }))?;
     Ok(Orders::new(sdk, stack.orders_table.as_str()).create(&order).await?)
 }

@@ -68,7 +68,7 @@ impl Server {
 ///
 /// `PAYMENT_URL` and `RESTAURANT_URL` are left out, so simulators stand in for the providers. They refuse nothing:
 /// every sample event is to get the same response each time.
-fn variables(stack: &Stack) -> [(&'static str, &str); 9] {
+fn variables(stack: &Stack) -> [(&'static str, &str); 14] {
     [
         ("LOG_LEVEL", "info"),
         ("WEB_ORIGIN", WEB_ORIGIN),
@@ -76,7 +76,12 @@ fn variables(stack: &Stack) -> [(&'static str, &str); 9] {
         ("IDEMPOTENCY_TABLE", &stack.idempotency_table),
         ("ORDERS_QUEUE_URL", &stack.orders_queue),
         ("STATE_MACHINE_ARN", &stack.state_machine),
+        ("DEAD_LETTER_QUEUE_URL", &stack.orders_dead_letter_queue),
         ("TOPIC_ARN", &stack.notifications_topic),
+        ("UNIT_PRICE", "1000"),
+        ("CURRENCY", "EUR"),
+        ("DELIVERY_MINUTES", "20"),
+        ("GRACE_PERIOD_SECONDS", "2"),
         ("PAYMENT_FAILURES_PERCENT", "0"),
         ("RESTAURANT_FAILURES_PERCENT", "0"),
     ]

@@ -1,13 +1,17 @@
-//! The OpenAPI document of the API. Its schemas are those of the types in `shared`, its problems are the catalogue's
-//! ([`ProblemKind`]); only the operations, their headers and their problems are described here.
+//! The OpenAPI document of the API, and the JSON Schema of the topic's messages.
+//!
+//! Their schemas are those of the types in `shared`, and the problems are the catalogue's ([`ProblemKind`]). Only the
+//! operations, their headers and their problems are described here.
 
 #![expect(dead_code, reason = "the functions and structs below are here for their descriptions")]
+
+mod notification;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use shared::http::{ProblemDetails, ProblemKind};
-use shared::order::{Order, OrderId, RestaurantId, UserId};
+use shared::order::{OrderForm, OrderId, RestaurantId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
@@ -15,6 +19,8 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
+
+pub use notification::notification_schema;
 
 /// The document.
 #[must_use]
@@ -144,7 +150,7 @@ impl Modify for ServerFields {
             if let ("PutOrder" | "SubmitOrder" | "UpdateOrder", RefOr::T(Schema::Object(body))) =
                 (name.as_str(), schema)
             {
-                for field in Order::SERVER_FIELDS {
+                for field in OrderForm::SERVER_FIELDS {
                     body.properties
                         .entry(field.to_owned())
                         .or_insert_with(|| Object::builder().schema_type(SchemaType::AnyValue).into());
@@ -281,8 +287,8 @@ struct Precondition {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Idempotency {
-    /// Your name for this creation: for 24 hours the same key with the same body gets the first answer again. It is
-    /// ignored if `PUT` has an `id`.
+    /// Your name for this creation: the same key with the same body gets the first answer again, for 24 hours after a `PUT`
+    /// and for 90 days after a `POST`. It is ignored if `PUT` has an `id`.
     #[param(
         nullable = false,
         rename = "Idempotency-Key",
@@ -297,7 +303,7 @@ struct Idempotency {
 /// List orders
 #[utoipa::path(get, path = "/orders", operation_id = "get-orders", params(Listing),
     responses(
-        (status = 200, body = Vec<Order>, description = "A page of the list.", headers(
+        (status = 200, body = Vec<OrderForm>, description = "A page of the list.", headers(
             ("Link" = String, description = "If more orders follow: `<?cursor=...>; rel=\"next\"` (RFC 8288), relative to the request's URL."),
         )),
     ))]
@@ -306,8 +312,8 @@ fn get_orders() {}
 /// Create an order, or replace the content of one
 #[utoipa::path(put, path = "/orders", operation_id = "put-order", params(Idempotency, Precondition), request_body = PutOrder,
     responses(
-        (status = 200, body = Order, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
-        (status = 201, body = Order, description = "The new order.", headers(
+        (status = 200, body = OrderForm, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
+        (status = 201, body = OrderForm, description = "The new order.", headers(
             ("ETag" = String, description = "The order's `version` in quotes."),
             ("Location" = String, description = "The order's path, relative to the request's URL."),
         )),
@@ -316,11 +322,12 @@ fn put_order() {}
 
 /// Submit an order, which is then accepted, paid and sent to the restaurant
 ///
-/// The order is saved moments later; until then its path is 404. It is PENDING until it ends as SUCCESS or FAILURE. In its
-/// grace period, until it has `accepted_at`, it can be changed and deleted.
+/// The order is saved moments later; until then, reading it answers 404. It is PENDING until it ends: as SUCCESS, paid and
+/// delivered, or as FAILURE, where `refund` says what became of a payment. In its grace period, until it has `accepted_at`,
+/// it can be changed and deleted. Its total is then fixed, and charged once.
 #[utoipa::path(post, path = "/orders", operation_id = "submit-order", params(Idempotency), request_body = SubmitOrder,
     responses(
-        (status = 202, body = Order, description = "The order as it will be saved.", headers(
+        (status = 202, body = OrderForm, description = "The order as it will be saved.", headers(
             ("Location" = String, description = "The order's path, relative to the request's URL."),
         )),
     ))]
@@ -329,7 +336,7 @@ fn submit_order() {}
 /// Read an order
 #[utoipa::path(get, path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key),
     responses(
-        (status = 200, body = Order, description = "The order as its last write left it.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
+        (status = 200, body = OrderForm, description = "The order as its last write left it.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
     ))]
 fn get_order() {}
 
@@ -337,11 +344,15 @@ fn get_order() {}
 #[utoipa::path(put, path = "/orders/{userId}/order/{id}", operation_id = "update-order", params(Key, Precondition),
     request_body = UpdateOrder,
     responses(
-        (status = 200, body = Order, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
+        (status = 200, body = OrderForm, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
     ))]
 fn update_order() {}
 
 /// Delete an order
+///
+/// A PENDING order can be deleted until it is accepted. Then the answer is `in-process` until the order is settled: it is
+/// final, this and each change of its refund is published, and no refund is owed. After a 404 no order with that id will be
+/// saved, even if it was submitted just before.
 #[utoipa::path(delete, path = "/orders/{userId}/order/{id}", operation_id = "delete-order", params(Key, Precondition),
     responses(
         (status = 204, description = "The order is deleted."),
@@ -349,6 +360,8 @@ fn update_order() {}
 fn delete_order() {}
 
 /// Delete an order, by the path of the published examples
+///
+/// The same as `delete-order`.
 #[utoipa::path(delete, path = "/order/{userId}/id/{id}", operation_id = "delete-order-as-published",
     params(Key, Precondition),
     responses(

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test with an invalid value has failed")]
 
+use crate::money::Money;
 use crate::order::{Order, OrderContent, OrderKey, Processing, Timestamp, UserId};
 
 /// A user of that name.
@@ -28,5 +29,17 @@ pub fn content(quantity: u64) -> OrderContent {
 /// A new order of Ann's that goes through the workflow, with a quantity of 3.
 #[must_use]
 pub fn order() -> Order {
-    Order::new(user_id("Ann"), content(3), Processing::Workflow, Timestamp::now())
+    new_order("Ann", Processing::Workflow)
+}
+
+/// A new order of that user, with a quantity of 3.
+#[must_use]
+pub fn new_order(user: &str, processing: Processing) -> Order {
+    Order::new(user_id(user), content(3), euros(30), processing, Timestamp::now())
+}
+
+/// An amount in euros.
+#[must_use]
+pub fn euros(amount: u64) -> Money {
+    Money { amount: 100 * amount, currency: "EUR".to_owned().try_into().unwrap() }
 }

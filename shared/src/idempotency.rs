@@ -1,5 +1,5 @@
 //! Operations that are carried out once, even if they are requested twice: `Idempotency-Key`
-//! (`draft-ietf-httpapi-idempotency-key-header`), and the steps that save and complete a submitted order.
+//! (`draft-ietf-httpapi-idempotency-key-header`), and the saving of a submitted order.
 //!
 //! The first request saves an idempotency record with its answer, in one transaction with the order, or before it sends
 //! the order to the queue. So both are there or neither, wherever the function is cut off. A repeat of the request gets
@@ -10,12 +10,13 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::order::{Invalid, OrderKey, Timestamp};
+use crate::order::{Invalid, OrderKey, Processing, Timestamp};
 
-/// Lifetime of the record of a client's key, in seconds.
+/// Lifetime of the record of a creation by PUT, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
-/// Lifetime of the records of a submitted order, in seconds: as long as Step Functions keeps the names of executions.
+/// Lifetime of the records of a submitted order, in seconds. Step Functions remembers the names of executions as long, and
+/// a message may stay in the queue and its dead-letter queue for weeks: a repeat of its request must find the record.
 const WORKFLOW_LIFETIME_SECONDS: i64 = 90 * 24 * 60 * 60;
 
 /// Name that a client gives to one creation: 1 to 255 visible ASCII characters, taken as they are.
@@ -44,32 +45,24 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The request of that caller for `route` with that body. Each caller has their own keys. The record reveals neither
-    /// the key nor the body.
+    /// The request of that caller for `route` with that body, to create an order with that processing. Each caller has
+    /// their own keys. The record reveals neither the key nor the body.
     #[must_use]
-    pub fn request(caller: &str, key: &IdempotencyKey, route: &str, body: &[u8]) -> Self {
+    pub fn request(caller: &str, key: &IdempotencyKey, route: &str, body: &[u8], processing: Processing) -> Self {
         Self {
             record_id: digest(&[caller.as_bytes(), key.0.as_bytes()]),
             fingerprint: digest(&[route.as_bytes(), body]),
-            lifetime_seconds: LIFETIME_SECONDS,
+            lifetime_seconds: match processing {
+                Processing::None => LIFETIME_SECONDS,
+                Processing::Workflow => WORKFLOW_LIFETIME_SECONDS,
+            },
         }
     }
 
-    /// Saving a submitted order.
+    /// Saving a submitted order. The digest is of three parts, a client's of two, so no client's key can match this record.
     #[must_use]
     pub fn save(order: &OrderKey) -> Self {
-        Self::workflow(b"saved", order)
-    }
-
-    /// Completing a submitted order.
-    #[must_use]
-    pub fn complete(order: &OrderKey) -> Self {
-        Self::workflow(b"ended", order)
-    }
-
-    /// The digest is of three parts, a client's of two, so no client's key can match this record.
-    fn workflow(step: &[u8], order: &OrderKey) -> Self {
-        let id = digest(&[step, order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
+        let id = digest(&[b"saved", order.user_id.as_str().as_bytes(), order.id.to_string().as_bytes()]);
         Self { record_id: id.clone(), fingerprint: id, lifetime_seconds: WORKFLOW_LIFETIME_SECONDS }
     }
 
@@ -135,15 +128,15 @@ mod tests {
 
     #[test]
     fn a_record_is_of_one_callers_one_request() {
-        let request = Operation::request("Ann", &key("k"), "PUT /orders", b"{}");
+        let request = Operation::request("Ann", &key("k"), "PUT /orders", b"{}", Processing::None);
         let record = request.record((), Timestamp::now());
         assert!(record.is_of(&request));
         for other in [
-            Operation::request("Bob", &key("k"), "PUT /orders", b"{}"),
-            Operation::request("An", &key("nk"), "PUT /orders", b"{}"),
-            Operation::request("Ann", &key("l"), "PUT /orders", b"{}"),
-            Operation::request("Ann", &key("k"), "POST /orders", b"{}"),
-            Operation::request("Ann", &key("k"), "PUT /orders", b"{ }"),
+            Operation::request("Bob", &key("k"), "PUT /orders", b"{}", Processing::None),
+            Operation::request("An", &key("nk"), "PUT /orders", b"{}", Processing::None),
+            Operation::request("Ann", &key("l"), "PUT /orders", b"{}", Processing::None),
+            Operation::request("Ann", &key("k"), "POST /orders", b"{}", Processing::None),
+            Operation::request("Ann", &key("k"), "PUT /orders", b"{ }", Processing::None),
         ] {
             assert!(!record.is_of(&other), "{other:?}");
         }

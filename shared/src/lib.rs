@@ -5,8 +5,12 @@
 //! - [`caller`]: the caller of a request and their rights.
 //! - [`page`]: pages of a list of orders.
 //! - [`idempotency`]: operations that are carried out once, even if they are requested twice.
-//! - [`workflow`]: the messages between the steps of a submitted order.
-//! - [`recovery`]: the end of an order whose execution failed.
+//! - [`money`]: amounts and prices.
+//!
+//! The way of a submitted order:
+//! - [`workflow`]: the message that takes it through the queue and the state machine.
+//! - [`steps`]: its steps.
+//! - [`recovery`]: its end, if its execution failed.
 //!
 //! The services around it:
 //! - [`store`]: orders and idempotency records in DynamoDB.
@@ -28,10 +32,12 @@ pub mod fixtures;
 pub mod http;
 pub mod idempotency;
 pub mod lambda;
+pub mod money;
 pub mod order;
 pub mod page;
 pub mod providers;
 pub mod recovery;
+pub mod steps;
 pub mod store;
 pub mod telemetry;
 pub mod workflow;

@@ -69,7 +69,7 @@ impl Cursor {
     /// The place in `list` right after that order.
     #[must_use]
     pub fn after(list: List, order: &Order) -> Self {
-        Self { list, after: order.key() }
+        Self { list, after: order.key().clone() }
     }
 
     /// The order before the place.

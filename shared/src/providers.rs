@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::environment::{self, EnvironmentError};
-use crate::order::{Order, OrderId};
+use crate::order::{Order, OrderContent, OrderId, is_text};
 use crate::{Cause, aws, telemetry};
 
 /// Time in which a provider must answer.
@@ -22,28 +22,47 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Length up to which a reason is kept, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
-/// A provider's decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "decision", rename_all = "UPPERCASE")]
-pub enum Decision {
-    /// The request is granted.
-    Yes,
-    /// The request is refused, for good.
-    No {
-        /// The provider's reason.
-        reason: String,
-    },
+/// Answer to a charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Charge {
+    /// The customer has paid.
+    Paid,
+    /// The payment is declined; the answer is final.
+    Declined(String),
 }
 
-/// Reason why a provider's decision is not known.
+/// Answer to a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The restaurant has the order.
+    Confirmed,
+    /// The restaurant has not decided yet: the same request is to be repeated later.
+    NotYet,
+    /// The restaurant refuses the order; the answer is final.
+    Refused(String),
+}
+
+/// Answer to a cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The restaurant will not deliver the order.
+    Granted,
+    /// The restaurant delivers the order; the answer is final.
+    TooLate,
+}
+
+/// Reason why a provider's answer is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The provider did not answer, or asks to repeat the request.
     #[error("the provider did not answer, or asks to repeat the request: {0}")]
     Retryable(String),
-    /// The provider does not accept the form of the request: a mistake on one of the two sides.
+    /// The provider answered 404, which its contract does not allow.
+    #[error("the provider answered 404 Not Found")]
+    NotFound,
+    /// The provider does not accept the request: a mistake on one of the two sides.
     #[error("the provider answered {0}")]
-    Failed(StatusCode),
+    Mistake(StatusCode),
 }
 
 impl From<reqwest::Error> for ProviderError {
@@ -80,16 +99,21 @@ impl PaymentProvider {
     }
 
     /// Takes the payment of an order: `POST /charges`.
-    pub async fn charge(&self, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        self.0.request(Request::Charge, order, trace).await
+    pub async fn charge(&self, order: &Order, trace: Option<&str>) -> Result<Charge, ProviderError> {
+        match self.0.request(Request::Charge, order, trace).await? {
+            Answer { status: StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY, reason } => {
+                Ok(Charge::Declined(reason))
+            }
+            answer => answer.success().map(|_| Charge::Paid),
+        }
     }
 
-    /// Refunds the payment of an order, and keeps any later payment from being taken: `POST /refunds`. It is granted
-    /// even if nothing was paid.
-    pub async fn refund(&self, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        match self.0.request(Request::Refund, order, trace).await {
-            Err(ProviderError::Failed(StatusCode::NOT_FOUND)) => Ok(Decision::Yes),
-            answer => answer,
+    /// Refunds the payment of an order, and keeps any later payment from being taken: `POST /refunds`. It is granted even
+    /// if nothing was paid.
+    pub async fn refund(&self, order: &Order, trace: Option<&str>) -> Result<(), ProviderError> {
+        match self.0.request(Request::Refund, order, trace).await? {
+            Answer { status: StatusCode::NOT_FOUND, .. } => Err(ProviderError::NotFound),
+            answer => answer.success().map(|_| ()),
         }
     }
 }
@@ -121,8 +145,24 @@ impl Restaurant {
     }
 
     /// Sends an order to its restaurant: `POST /deliveries`.
-    pub async fn deliver(&self, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        self.0.request(Request::Delivery, order, trace).await
+    pub async fn deliver(&self, order: &Order, trace: Option<&str>) -> Result<Delivery, ProviderError> {
+        match self.0.request(Request::Delivery, order, trace).await? {
+            Answer { status: StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY, reason } => {
+                Ok(Delivery::Refused(reason))
+            }
+            Answer { status: StatusCode::ACCEPTED, .. } => Ok(Delivery::NotYet),
+            answer => answer.success().map(|_| Delivery::Confirmed),
+        }
+    }
+
+    /// Cancels the delivery of an order, and keeps any later delivery from being accepted: `POST /cancellations`. It is
+    /// granted even if the restaurant never saw the order, or refused it.
+    pub async fn cancel(&self, order: &Order, trace: Option<&str>) -> Result<Cancellation, ProviderError> {
+        match self.0.request(Request::Cancellation, order, trace).await? {
+            Answer { status: StatusCode::UNPROCESSABLE_ENTITY, .. } => Ok(Cancellation::TooLate),
+            Answer { status: StatusCode::NOT_FOUND, .. } => Err(ProviderError::NotFound),
+            answer => answer.success().map(|_| Cancellation::Granted),
+        }
     }
 }
 
@@ -132,6 +172,7 @@ enum Request {
     Charge,
     Refund,
     Delivery,
+    Cancellation,
 }
 
 impl Request {
@@ -141,6 +182,7 @@ impl Request {
             Self::Charge => "charges",
             Self::Refund => "refunds",
             Self::Delivery => "deliveries",
+            Self::Cancellation => "cancellations",
         }
     }
 
@@ -150,6 +192,7 @@ impl Request {
             Self::Charge => format!("{id}:charge"),
             Self::Refund => format!("{id}:refund"),
             Self::Delivery => format!("{id}:delivery"),
+            Self::Cancellation => format!("{id}:cancellation"),
         }
     }
 }
@@ -184,17 +227,26 @@ impl Backend {
         Ok(Self::Http { client: client.redirect(Policy::none()).build()?, url })
     }
 
-    async fn request(&self, operation: Request, order: &Order, trace: Option<&str>) -> Result<Decision, ProviderError> {
-        let decision = match self {
-            Self::Simulator { failures_percent } => simulate(operation, order.id, *failures_percent),
+    async fn request(&self, operation: Request, order: &Order, trace: Option<&str>) -> Result<Answer, ProviderError> {
+        let answer = match self {
+            Self::Simulator { failures_percent } => simulate(operation, order.id(), *failures_percent),
             Self::Http { client, url } => post(client, url.clone(), operation, order, trace).await?,
         };
-        let path = operation.path();
-        match &decision {
-            Decision::Yes => tracing::info!("{path}: yes"),
-            Decision::No { reason } => tracing::info!("{path}: no, {reason}"),
-        }
-        Ok(decision)
+        tracing::info!(status = answer.status.as_u16(), "{}", operation.path());
+        Ok(answer)
+    }
+}
+
+/// A provider's answer that settles the request, or may do so.
+struct Answer {
+    status: StatusCode,
+    /// Reason of a refusal.
+    reason: String,
+}
+
+impl Answer {
+    fn success(self) -> Result<Self, ProviderError> {
+        if self.status.is_success() { Ok(self) } else { Err(ProviderError::Mistake(self.status)) }
     }
 }
 
@@ -210,38 +262,45 @@ fn parse_url(variable: &str, text: Option<&str>) -> Result<Option<Url>, Environm
     url.map(Some).ok_or_else(|| EnvironmentError::new(variable, "must be an http or https URL, or be left out"))
 }
 
-/// Sends the request, and reads the decision from its answer.
 async fn post(
     client: &Client,
     mut url: Url,
     operation: Request,
     order: &Order,
     trace: Option<&str>,
-) -> Result<Decision, ProviderError> {
+) -> Result<Answer, ProviderError> {
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().push(operation.path());
     }
+    let OrderContent { restaurant_id, quantity } = order.content();
     let body = json!({
-        "order_id": order.id, "user_id": order.user_id, "restaurant_id": order.restaurant_id,
-        "quantity": order.quantity,
+        "order_id": order.id(), "user_id": order.user_id(), "restaurant_id": restaurant_id, "quantity": quantity,
+        "total": order.total(),
     });
-    let mut request = client.post(url).header("Idempotency-Key", operation.key(order.id)).json(&body);
+    let mut request = client.post(url).header("Idempotency-Key", operation.key(order.id())).json(&body);
     if let Some(trace) = trace {
         request = request.header("X-Amzn-Trace-Id", trace);
     }
     let response = request.send().await?;
     match response.status() {
-        status if status.is_success() => Ok(Decision::Yes),
-        StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY => {
-            let refusal: Refusal = response.json().await.unwrap_or_default();
-            Ok(Decision::No { reason: refusal.reason.chars().take(MAX_REASON_CHARS).collect() })
-        }
         status @ (StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
             Err(ProviderError::Retryable(status.to_string()))
         }
         status if status.is_server_error() => Err(ProviderError::Retryable(status.to_string())),
-        status => Err(ProviderError::Failed(status)),
+        status if status.is_success() => Ok(Answer { status, reason: String::new() }),
+        status => {
+            let refusal: Refusal = response.json().await.unwrap_or_default();
+            Ok(Answer { status, reason: clean(&refusal.reason) })
+        }
     }
+}
+
+/// A reason as it can be stored, queued and published.
+fn clean(reason: &str) -> String {
+    let text: String = reason.chars().map(|c| if is_text(c) { c } else { ' ' }).collect();
+    let text: String = text.trim().chars().take(MAX_REASON_CHARS).collect();
+    let text = text.trim_end();
+    if text.is_empty() { no_reason() } else { text.to_owned() }
 }
 
 #[derive(Deserialize)]
@@ -260,18 +319,21 @@ fn no_reason() -> String {
     "no reason given".into()
 }
 
-/// The simulator's decision. It depends on the order's id alone, so it is the same on every repeat.
-fn simulate(operation: Request, id: OrderId, failures_percent: u8) -> Decision {
+/// The simulator's answer. It depends on the order's id alone, so it is the same on every repeat.
+fn simulate(operation: Request, id: OrderId, failures_percent: u8) -> Answer {
     // Each operation looks at other random bits of the id.
-    let bits = match operation {
-        Request::Charge => id.random_bits(),
-        Request::Delivery => id.random_bits().rotate_right(16),
-        Request::Refund => return Decision::Yes,
+    let (bits, refusal) = match operation {
+        Request::Charge => (id.random_bits(), StatusCode::PAYMENT_REQUIRED),
+        Request::Delivery => (id.random_bits().rotate_right(16), StatusCode::UNPROCESSABLE_ENTITY),
+        Request::Refund | Request::Cancellation => {
+            return Answer { status: StatusCode::CREATED, reason: String::new() };
+        }
     };
     if (bits % 100) < u64::from(failures_percent) {
-        Decision::No { reason: format!("the simulator refuses {failures_percent} % of all {}", operation.path()) }
+        let reason = format!("the simulator refuses {failures_percent} % of all {}", operation.path());
+        Answer { status: refusal, reason }
     } else {
-        Decision::Yes
+        Answer { status: StatusCode::CREATED, reason: String::new() }
     }
 }
 
@@ -298,5 +360,18 @@ mod tests {
             let line = "PAYMENT_FAILURES_PERCENT must be set: 0 to 100";
             assert_eq!(percent(bad).unwrap_err().to_string(), line, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_reason_is_cleaned_like_a_name() {
+        for (reason, cleaned) in [
+            ("the card is declined", "the card is declined"),
+            (" a\nb\u{0}c\u{ffff} ", "a b c"),
+            ("\u{7f}", "no reason given"),
+            ("", "no reason given"),
+        ] {
+            assert_eq!(clean(reason), cleaned);
+        }
+        assert_eq!(clean(&"é".repeat(1000)), "é".repeat(200));
     }
 }

@@ -1,14 +1,19 @@
-//! The end of an order whose execution failed, timed out or was stopped.
+//! The recovery of orders whose execution failed, timed out or was stopped, and the sweep, which finds those whose status
+//! event was lost.
 
-use serde::Deserialize;
+use std::time::Duration;
 
-use crate::Cause;
-use crate::aws::Topic;
-use crate::order::{OrderStatus, Outcome, Timestamp};
-use crate::providers::{Decision, PaymentProvider, ProviderError};
-use crate::store::{IdempotencyRecords, Orders};
-use crate::telemetry;
+use aws_config::SdkConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{StateMachine, Topic};
+use crate::environment::{self, EnvironmentError};
+use crate::lambda::{MessageError, TaskError};
+use crate::order::{Order, OrderKey, Step, Timestamp};
+use crate::providers::{PaymentProvider, Restaurant};
+use crate::store::{IdempotencyRecords, Orders, is_too_old};
 use crate::workflow::Submission;
+use crate::{Cause, steps, telemetry};
 
 /// Status change of an execution: EventBridge's event "Step Functions Execution Status Change", as far as it is used
 /// here ("Step Functions event detail", Step Functions Developer Guide).
@@ -19,8 +24,6 @@ pub struct StatusChange {
 
 #[derive(Debug, Deserialize)]
 struct StatusDetail {
-    /// `FAILED`, `TIMED_OUT` or `ABORTED`.
-    status: String,
     /// Input of the execution. AWS leaves it out over 248 KiB, which no submission has.
     input: String,
 }
@@ -30,39 +33,201 @@ impl StatusChange {
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }
+
+    /// Input of the execution.
+    pub fn submission(&self) -> Result<Submission, serde_json::Error> {
+        Submission::parse(&self.detail.input)
+    }
 }
 
-/// Ends the order of a failed execution as FAILURE, unless it has ended already; refunds the payment if the order ended
-/// as FAILURE; publishes the end. Repeating it is safe.
-pub async fn recover(
-    orders: &Orders,
-    records: &IdempotencyRecords,
-    payment: &PaymentProvider,
-    topic: &Topic,
-    change: &StatusChange,
-) -> Result<(), Cause> {
-    let Submission { order, trace } = Submission::parse(&change.detail.input)?;
-    let now = Timestamp::now();
-    // The execution may have failed before the order was saved.
-    orders.save(records, &order, now).await?;
-    let outcome = Outcome::Failure {
-        error_message: format!("the order could not be processed ({})", change.detail.status),
-        refund_failed: false,
-    };
-    // The end comes before the refund: a step of the execution may still be running, and end the order as SUCCESS.
-    let Some(mut order) = orders.complete(records, &order.key(), &outcome, now).await? else { return Ok(()) };
-    if order.order_status == OrderStatus::Failure {
-        match payment.refund(&order, trace.as_deref()).await {
-            Ok(Decision::Yes) => {}
-            Ok(Decision::No { .. }) | Err(ProviderError::Failed(_)) => {
-                telemetry::refund_failed();
-                order = orders.note_failed_refund(&order, now).await?;
+/// The recovery of orders, with all that it needs.
+#[derive(Debug)]
+pub struct Recovery {
+    orders: Orders,
+    records: IdempotencyRecords,
+    payment: PaymentProvider,
+    restaurant: Restaurant,
+    topic: Topic,
+    state_machine: StateMachine,
+}
+
+impl Recovery {
+    /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`], [`Topic`] and
+    /// [`StateMachine`] for the variables.
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+        Ok(Self {
+            orders: Orders::from_environment(sdk)?,
+            records: IdempotencyRecords::from_environment(sdk)?,
+            payment: PaymentProvider::from_environment()?,
+            restaurant: Restaurant::from_environment()?,
+            topic: Topic::from_environment(sdk)?,
+            state_machine: StateMachine::from_environment(sdk)?,
+        })
+    }
+
+    /// Recovers the order of an execution that failed, even if it was not saved yet.
+    pub async fn recover_submission(&self, submission: &Submission) -> Result<(), MessageError> {
+        let (order, now) = (&submission.order, Timestamp::now());
+        if is_too_old(order.id(), now) {
+            return Err(MessageError::Unusable("the order is too old to be recovered".into()));
+        }
+        let saved = self.orders.save(&self.records, order, now).await;
+        saved.map_err(|error| MessageError::Retryable(error.into()))?;
+        self.recover(order.key(), submission.trace.as_deref()).await.map_err(MessageError::Retryable)
+    }
+
+    /// Takes an order to its end, from the facts in the table. Repeating it is safe. An order whose execution is running is
+    /// left alone: the execution may have been redriven, or be waiting for the restaurant.
+    pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
+        telemetry::set_order_id(key.id);
+        if self.state_machine.is_running(key.id).await? {
+            return Ok(());
+        }
+        let mut next = steps::next(self.orders.find(key).await?.as_ref());
+        // More steps than an order has.
+        for _ in 0..10 {
+            next = match Way::of(next) {
+                None => return Ok(()),
+                Some(Way::Fail) => self.fail(key).await?,
+                Some(Way::Refund) => self.refund(key, trace).await?,
+                Some(Way::Cancel) => steps::cancel(&self.orders, &self.restaurant, key, trace).await?,
+                Some(Way::Complete) => steps::complete(&self.orders, &self.topic, key).await?,
+            };
+        }
+        Err("the order does not come to its end".into())
+    }
+
+    async fn fail(&self, key: &OrderKey) -> Result<Step, Cause> {
+        let failed = self.orders.record(key, |order| not_accepted(order, Timestamp::now())).await?;
+        Ok(steps::next(failed.as_ref()))
+    }
+
+    async fn refund(&self, key: &OrderKey, trace: Option<&str>) -> Result<Step, Cause> {
+        match steps::refund(&self.orders, &self.payment, key, trace).await {
+            Err(TaskError::StoreUnavailable(cause)) => Err(cause),
+            Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => {
+                after_failed_refund(self.orders.find(key).await?.as_ref()).ok_or(cause)
             }
-            Err(error @ ProviderError::Retryable(_)) => return Err(error.into()),
+            Ok(next) => Ok(next),
         }
     }
-    topic.publish(&order).await?;
-    Ok(())
+}
+
+/// Action of the recovery for the next step of an order: an order that is not accepted fails, a payment that is not known
+/// is refunded, a delivery that is not settled is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// End an order that is not accepted.
+    Fail,
+    /// Refund the payment.
+    Refund,
+    /// Cancel the delivery.
+    Cancel,
+    /// Make the order final, and publish it.
+    Complete,
+}
+
+impl Way {
+    /// The action for that step; none if nothing is left to do.
+    #[must_use]
+    pub fn of(next: Step) -> Option<Self> {
+        match next {
+            Step::Nothing => None,
+            Step::Accept => Some(Self::Fail),
+            Step::Charge | Step::Refund => Some(Self::Refund),
+            Step::Deliver | Step::Cancel => Some(Self::Cancel),
+            Step::Complete | Step::Publish => Some(Self::Complete),
+        }
+    }
+}
+
+/// Ends an order that is not accepted.
+#[must_use]
+pub fn not_accepted(order: &Order, now: Timestamp) -> Option<Order> {
+    order.not_accepted("the order could not be processed", now)
+}
+
+/// The next step after a refund that failed. The order is completed nevertheless: its refund stays owed, and the sweep requests
+/// it again. None if the order is final already: then the recovery fails.
+#[must_use]
+pub fn after_failed_refund(order: Option<&Order>) -> Option<Step> {
+    match order {
+        None => Some(Step::Nothing),
+        Some(order) if order.is_final() => None,
+        Some(_) => Some(Step::Complete),
+    }
+}
+
+/// Time for which the sweep leaves an order alone after its grace period and its last write.
+const IDLE_TIME: Duration = Duration::from_mins(15);
+
+/// Age up to which the sweep looks at failed executions.
+const LOOK_BACK: Duration = Duration::from_hours(48);
+
+/// The sweep: it finds orders that are not settled although nothing works on them any more, for example because a status
+/// event was lost, and recovers them.
+#[derive(Debug)]
+pub struct Sweep {
+    recovery: Recovery,
+    grace_period: Duration,
+}
+
+impl Sweep {
+    /// The function's sweep. See [`Recovery`] for more variables.
+    ///
+    /// | variable | value |
+    /// |---|---|
+    /// | `GRACE_PERIOD_SECONDS` | grace period of a submitted order, in seconds |
+    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+        let seconds = environment::required("GRACE_PERIOD_SECONDS", "a number of seconds")?;
+        let seconds = seconds.parse();
+        let seconds = seconds.map_err(|_| EnvironmentError::new("GRACE_PERIOD_SECONDS", "must be a number of seconds"));
+        Ok(Self { recovery: Recovery::from_environment(sdk)?, grace_period: Duration::from_secs(seconds?) })
+    }
+
+    /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was
+    /// never saved. If one can't be recovered, the others still are, and the next sweep tries it again.
+    pub async fn run(&self) -> Result<Swept, Cause> {
+        let now = Timestamp::now();
+        let unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + IDLE_TIME)).await?;
+        let oldest = unsettled.first().map(|(_, updated_at)| now.since(*updated_at).as_secs());
+        tracing::info!(oldest_unsettled_seconds = oldest.unwrap_or_default(), orders = unsettled.len(), "unsettled");
+        let mut swept = Swept::default();
+        for (key, _) in unsettled {
+            swept.count(&key.id.to_string(), self.recovery.recover(&key, None).await);
+        }
+        for execution in self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
+            swept.count(&execution, self.recover_execution(&execution).await);
+        }
+        Ok(swept)
+    }
+
+    async fn recover_execution(&self, execution_arn: &str) -> Result<(), Cause> {
+        match self.recovery.state_machine.input(execution_arn).await? {
+            Some(input) => Ok(self.recovery.recover_submission(&Submission::parse(&input)?).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Result of a sweep.
+#[derive(Debug, Default, Serialize)]
+pub struct Swept {
+    recovered: usize,
+    failed: usize,
+}
+
+impl Swept {
+    /// Counts an order or an execution. One that can't be recovered does not keep the others from it.
+    fn count(&mut self, subject: &str, recovered: Result<(), Cause>) {
+        match recovered {
+            Ok(()) => self.recovered += 1,
+            Err(cause) => {
+                self.failed += 1;
+                tracing::error!(subject, error = telemetry::describe(cause.as_ref()), "not recovered");
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -80,8 +245,7 @@ mod tests {
     fn a_status_change_has_the_submission_of_its_execution() {
         let submission = Submission { order: fixtures::order(), trace: None };
         let change = StatusChange::parse(&event(&serde_json::to_string(&submission).unwrap().into())).unwrap();
-        assert_eq!(change.detail.status, "ABORTED");
-        assert_eq!(Submission::parse(&change.detail.input).unwrap(), submission);
+        assert_eq!(change.submission().unwrap(), submission);
     }
 
     #[test]

@@ -61,9 +61,9 @@ pub fn set_order_id(id: OrderId) {
     Span::current().record("order_id", display(id));
 }
 
-/// Logs a failed refund of the current order; the template's metric filter raises the alarm.
-pub fn refund_failed() {
-    tracing::error!(refund_failed = true, "the refund failed: an operator must refund the payment");
+/// Logs that the current order needs an operator; the template's metric filter raises the alarm.
+pub fn needs_operator(reason: &str) {
+    tracing::error!(needs_operator = true, "an operator is needed: {reason}");
 }
 
 /// An error with all its causes, for the log.

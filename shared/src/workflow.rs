@@ -1,14 +1,14 @@
-//! Messages between the steps of a submitted order.
+//! The message that takes a submitted order through the queue and the state machine.
 
 use serde::{Deserialize, Serialize};
 
-use crate::order::{Order, Outcome};
+use crate::order::Order;
 use crate::telemetry;
 
-/// Message in the queue, input of the execution, and input of most of its steps.
+/// Message in the queue, input of the execution, and input of each of its steps. Identical on every repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    /// The order as it was submitted; after the grace period, as it was accepted.
+    /// The order as it was submitted. The steps read the current one from the table.
     pub order: Order,
     /// X-Ray's header of the request that submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -19,29 +19,8 @@ impl Submission {
     /// Parses a submission, and names its order in the log.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         let submission: Self = serde_json::from_str(json)?;
-        telemetry::set_order_id(submission.order.id);
+        telemetry::set_order_id(submission.order.id());
         Ok(submission)
-    }
-}
-
-/// Input of the last step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Completion {
-    /// The order as it was accepted.
-    pub order: Order,
-    /// The end of the order.
-    pub outcome: Outcome,
-}
-
-impl AsRef<Order> for Submission {
-    fn as_ref(&self) -> &Order {
-        &self.order
-    }
-}
-
-impl AsRef<Order> for Completion {
-    fn as_ref(&self) -> &Order {
-        &self.order
     }
 }
 

@@ -10,7 +10,7 @@ use lambda_http::http::{Request, Response};
 use serde_json::{Value, json};
 use shared::aws::{Error, Queue, StateMachine, Topic};
 use shared::fixtures;
-use shared::order::{Outcome, Timestamp};
+use shared::order::Timestamp;
 
 const QUEUE_URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders";
 const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:notifications";
@@ -45,11 +45,22 @@ fn sent(http: &StaticReplayClient) -> String {
 #[tokio::test]
 async fn an_execution_is_named_by_its_order_and_starts_with_that_input_and_trace() {
     let (sdk, http) = answered(200, &json!({"executionArn": "arn", "startDate": 1}));
-    let id = fixtures::order().id;
+    let id = fixtures::order().id();
     let input = r#"{ "order": "in a spelling of its own" }"#;
     StateMachine::new(&sdk, ARN).start(id, input, Some(TRACE.into())).await.unwrap();
     let expected = json!({"stateMachineArn": ARN, "name": id, "input": input, "traceHeader": TRACE});
     assert_eq!(serde_json::from_str::<Value>(&sent(&http)).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_trace_that_is_too_long_is_dropped_and_the_order_is_not() {
+    for (length, is_sent) in [(256, true), (257, false)] {
+        let (sdk, http) = answered(200, &json!({"executionArn": "arn", "startDate": 1}));
+        let trace = "x".repeat(length);
+        StateMachine::new(&sdk, ARN).start(fixtures::order().id(), "{}", Some(trace)).await.unwrap();
+        let sent: Value = serde_json::from_str(&sent(&http)).unwrap();
+        assert_eq!(sent.get("traceHeader").is_some(), is_sent, "{length}");
+    }
 }
 
 #[tokio::test]
@@ -58,7 +69,7 @@ async fn an_execution_that_was_started_before_is_a_success_and_any_other_refusal
         [("ExecutionAlreadyExists", true), ("StateMachineDoesNotExist", false), ("InvalidName", false)]
     {
         let (sdk, _) = answered(400, &json!({"__type": kind, "message": "no"}));
-        let started = StateMachine::new(&sdk, ARN).start(fixtures::order().id, "{}", None).await;
+        let started = StateMachine::new(&sdk, ARN).start(fixtures::order().id(), "{}", None).await;
         assert_eq!(started.is_ok(), is_success, "{kind}");
     }
 }
@@ -92,21 +103,27 @@ async fn a_service_that_throttles_or_is_away_is_unavailable_and_a_refusal_is_a_f
 async fn a_topic_that_may_not_be_published_to_is_a_failure() {
     let body = "<ErrorResponse><Error><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>";
     let (sdk, _) = answered_with(403, body);
-    let order = fixtures::order();
+    let order = fixtures::order().not_accepted("for the test", Timestamp::now()).unwrap();
     let error = Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap_err();
     assert!(matches!(error, Error::Failed(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_final_is_not_published() {
+    let (sdk, http) = answered(200, &json!(""));
+    assert!(Topic::new(&sdk, TOPIC_ARN).publish(&fixtures::order()).await.is_err());
+    assert_eq!(http.actual_requests().count(), 0);
 }
 
 #[tokio::test]
 async fn a_final_order_is_published_with_an_id_and_with_attributes_to_filter_by() {
     let published = "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
     let (sdk, http) = answered_with(200, published);
-    let failure = Outcome::Failure { error_message: "declined".into(), refund_failed: false };
-    let order = fixtures::order().ended(&failure, Timestamp::now());
+    let order = fixtures::order().not_accepted("for the test", Timestamp::now()).unwrap();
     Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap();
     let form: std::collections::HashMap<String, String> = serde_urlencoded::from_str(&sent(&http)).unwrap();
     let message: Value = serde_json::from_str(&form["Message"]).unwrap();
-    assert_eq!(message, json!({"id": format!("{}:FAILURE", order.id), "order": order}));
+    assert_eq!(message, json!({"id": format!("{}:FAILURE", order.id()), "order": order}));
     let entry = |n: u8| {
         let field = |name: &str| form[&format!("MessageAttributes.entry.{n}.{name}")].clone();
         (field("Name"), field("Value.DataType"), field("Value.StringValue"))

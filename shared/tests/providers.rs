@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use shared::fixtures::order;
-use shared::providers::{Decision, PaymentProvider, ProviderError, Restaurant};
+use shared::providers::{Cancellation, Charge, Delivery, PaymentProvider, ProviderError, Restaurant};
 use tokio::net::TcpListener;
 
 /// A request that a provider received: path, idempotency key, trace and body.
@@ -57,36 +57,66 @@ async fn a_request_has_its_key_its_trace_and_the_order() {
     payment.charge(&order, trace).await.unwrap();
     payment.refund(&order, trace).await.unwrap();
     restaurant.deliver(&order, None).await.unwrap();
-    let body = json!({"order_id": order.id, "user_id": "Ann", "restaurant_id": "Restaurant 3", "quantity": "3"});
+    restaurant.cancel(&order, None).await.unwrap();
+    let body = json!({
+        "order_id": order.id(), "user_id": "Ann", "restaurant_id": "Restaurant 3", "quantity": "3",
+        "total": {"amount": 3000, "currency": "EUR"},
+    });
     let received = |path: &str, what: &str, trace: Option<&str>| {
-        (format!("/v1/{path}"), format!("{}:{what}", order.id), trace.unwrap_or_default().to_owned(), body.clone())
+        (format!("/v1/{path}"), format!("{}:{what}", order.id()), trace.unwrap_or_default().to_owned(), body.clone())
     };
     let expected = [
         received("charges", "charge", trace),
         received("refunds", "refund", trace),
         received("deliveries", "delivery", None),
+        received("cancellations", "cancellation", None),
     ];
     assert_eq!(*ledger.lock().unwrap(), expected);
 }
 
 #[tokio::test]
-async fn a_2xx_is_a_yes() {
+async fn a_2xx_grants_the_request() {
     for status in [200, 201, 202, 204] {
-        assert_eq!(payment(status, json!({})).await.charge(&order(), None).await.unwrap(), Decision::Yes, "{status}");
+        let (url, _) = server(status, json!({})).await;
+        assert_eq!(payment_at(&url).charge(&order(), None).await.unwrap(), Charge::Paid, "{status}");
+        payment_at(&url).refund(&order(), None).await.unwrap();
+        assert_eq!(restaurant_at(&url).cancel(&order(), None).await.unwrap(), Cancellation::Granted, "{status}");
+        let delivery = if status == 202 { Delivery::NotYet } else { Delivery::Confirmed };
+        assert_eq!(restaurant_at(&url).deliver(&order(), None).await.unwrap(), delivery, "{status}");
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_final_and_has_its_reason() {
-    let no = |reason: &str| Decision::No { reason: reason.to_owned() };
     for status in [402, 422] {
-        let with_reason = payment(status, json!({"reason": "the card is declined"})).await;
-        assert_eq!(with_reason.charge(&order(), None).await.unwrap(), no("the card is declined"), "{status}");
-        let without_reason = restaurant(status, json!("what?")).await;
-        assert_eq!(without_reason.deliver(&order(), None).await.unwrap(), no("no reason given"), "{status}");
-        let with_long_reason = restaurant(status, json!({"reason": "é".repeat(1000)})).await;
-        assert_eq!(with_long_reason.deliver(&order(), None).await.unwrap(), no(&"é".repeat(200)), "{status}");
+        for (body, reason) in [
+            (json!({"reason": "the card is declined"}), "the card is declined".to_owned()),
+            (json!("what?"), "no reason given".to_owned()),
+            (json!({"reason": "é".repeat(1000)}), "é".repeat(200)),
+            (json!({"reason": "a\u{0}b\n"}), "a b".to_owned()),
+        ] {
+            let (url, _) = server(status, body).await;
+            let charge = payment_at(&url).charge(&order(), None).await.unwrap();
+            assert_eq!(charge, Charge::Declined(reason.clone()), "{status}");
+            let delivery = restaurant_at(&url).deliver(&order(), None).await.unwrap();
+            assert_eq!(delivery, Delivery::Refused(reason), "{status}");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_cancellation_may_be_too_late() {
+    let restaurant = restaurant(422, json!({})).await;
+    assert_eq!(restaurant.cancel(&order(), None).await.unwrap(), Cancellation::TooLate);
+}
+
+#[tokio::test]
+async fn a_404_breaks_the_contract_of_refunds_and_cancellations() {
+    let (url, _) = server(404, json!({})).await;
+    let refund = payment_at(&url).refund(&order(), None).await;
+    assert!(matches!(refund, Err(ProviderError::NotFound)), "{refund:?}");
+    let cancellation = restaurant_at(&url).cancel(&order(), None).await;
+    assert!(matches!(cancellation, Err(ProviderError::NotFound)), "{cancellation:?}");
 }
 
 #[tokio::test]
@@ -105,10 +135,13 @@ async fn a_request_that_was_not_answered_or_is_to_be_repeated_is_retryable() {
 }
 
 #[tokio::test]
-async fn any_other_answer_is_a_failure() {
+async fn any_other_answer_is_a_mistake() {
     for status in [301, 400, 401, 403, 404, 415] {
-        let answer = payment(status, json!({})).await.charge(&order(), None).await;
-        assert!(matches!(answer, Err(ProviderError::Failed(_))), "{status}: {answer:?}");
+        let (url, _) = server(status, json!({})).await;
+        let answer = payment_at(&url).charge(&order(), None).await;
+        assert!(matches!(answer, Err(ProviderError::Mistake(_))), "{status}: {answer:?}");
+        let answer = restaurant_at(&url).deliver(&order(), None).await;
+        assert!(matches!(answer, Err(ProviderError::Mistake(_))), "{status}: {answer:?}");
     }
 }
 
@@ -122,14 +155,9 @@ async fn a_redirect_is_not_followed() {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async { axum::serve(listener, Router::new().fallback(redirect)).await.unwrap() });
         let answer = payment_at(&url).charge(&order(), None).await;
-        assert!(matches!(answer, Err(ProviderError::Failed(_))), "{answer:?}");
+        assert!(matches!(answer, Err(ProviderError::Mistake(_))), "{answer:?}");
     }
     assert!(ledger.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_refund_is_granted_if_nothing_was_paid() {
-    assert_eq!(payment(404, json!({})).await.refund(&order(), None).await.unwrap(), Decision::Yes);
 }
 
 #[tokio::test]
@@ -141,8 +169,8 @@ async fn the_simulator_refuses_its_share_and_repeats_its_decisions() {
             let order = order();
             let first = simulator.charge(&order, None).await.unwrap();
             assert_eq!(simulator.charge(&order, None).await.unwrap(), first);
-            assert_eq!(simulator.refund(&order, None).await.unwrap(), Decision::Yes);
-            refused += u32::from(first != Decision::Yes);
+            simulator.refund(&order, None).await.unwrap();
+            refused += u32::from(first != Charge::Paid);
         }
         refused
     };

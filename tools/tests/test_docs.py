@@ -4,6 +4,7 @@ The commands that call the API are run by an end-to-end test, local/tests/e2e/de
 start servers; they are checked here.
 """
 
+import functools
 import re
 import shlex
 import subprocess
@@ -21,6 +22,8 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 MAX_README_LINES = 200
 # Options of the AWS CLI itself, which every operation takes.
 GLOBAL_OPTIONS = {"output", "profile", "query", "region"}
+# Tools, by the words before the subcommand.
+TOOLS = ("cargo lambda", "sam local", "sam")
 # Folders of the checkout whose files the documents name. What is built or installed is not there yet.
 FOLDERS = ("docs", "events", "functions", "local", "openapi", "shared", "statemachine", "tools", ".github")
 BOTOCORE = botocore.session.get_session()
@@ -69,6 +72,7 @@ def make_problems(text: str, makefile: str) -> list[str]:
     """Verbs and variables that the Makefile does not have."""
     verbs = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
     variables = set(re.findall(r"\$\(([A-Z_]+)\)", makefile))
+    variables |= set(re.findall(r"^[a-z-]+: export ([A-Z_]+) =", makefile, re.MULTILINE))
     wrong = []
     for arguments in commands_of(text, "make"):
         for argument in arguments:
@@ -99,6 +103,33 @@ def aws_problems(text: str) -> list[str]:
     return wrong
 
 
+@functools.cache
+def help_of(*command: str) -> str | None:
+    """The help of a command; none if there is no such command."""
+    shown = subprocess.run([*command, "--help"], check=False, capture_output=True, text=True)
+    return shown.stdout if shown.returncode == 0 else None
+
+
+def tool_problems(text: str) -> list[str]:
+    """Commands and options of cargo-lambda and the SAM CLI that their help does not have."""
+    wrong = []
+    for program in ("cargo", "sam"):
+        for arguments in commands_of(text, program):
+            words = [program, *arguments]
+            tool = next((tool.split() for tool in TOOLS if words[: len(tool.split())] == tool.split()), None)
+            if tool is None:
+                continue
+            command = words[: len(tool) + 1]
+            shown = help_of(*command)
+            if shown is None:
+                wrong.append(" ".join(command))
+                continue
+            options = {word.partition("=")[0] for word in words[len(command) :] if word.startswith("-")}
+            known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", shown))
+            wrong += [f"{' '.join(command)} {option}" for option in sorted(options - known)]
+    return wrong
+
+
 def anchors(path: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text()), re.MULTILINE)
@@ -124,11 +155,22 @@ def path_problems(text: str) -> list[str]:
     return [path for path in paths if not list(ROOT.glob(path))]
 
 
-def kinds_of_problems(text: str) -> list[tuple[int | None, str]]:
-    """The rows of the table of kinds: status, none if it varies, and kind."""
+def kinds_of_problems(text: str) -> list[tuple[int | None, str, str]]:
+    """The rows of the table of kinds: status, none if it varies; kind; when it is sent."""
     table = text.partition("| status | kind | when |\n")[2].partition("\n\n")[0]
-    rows = re.findall(r"^\| (\d+|varies) \| `([a-z-]+)` \| [^|]+ \|$", table, re.MULTILINE)
-    return [(None if status == "varies" else int(status), kind) for status, kind in rows]
+    rows = re.findall(r"^\| (\d+|varies) \| `([a-z-]+)` \| ([^|]+) \|$", table, re.MULTILINE)
+    return [(None if status == "varies" else int(status), kind, when) for status, kind, when in rows]
+
+
+def kinds_of_responses(document: dict) -> set[tuple[int, str, str]]:
+    """The same from the descriptions of the responses: "`kind`: when. `kind`: when."."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    return {
+        (int(status), kind, when)
+        for operation in operations
+        for status, response in operation["responses"].items()
+        for kind, when in re.findall(r"`([a-z-]+)`: (.+?)\.(?= `|$)", response["description"])
+    }
 
 
 @every_document
@@ -143,6 +185,7 @@ def test_commands_exist(path: Path) -> None:
     text = path.read_text()
     assert make_problems(text, (ROOT / "Makefile").read_text()) == []
     assert aws_problems(text) == []
+    assert tool_problems(text) == []
 
 
 @every_document
@@ -157,13 +200,16 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_api_document_has_every_kind_of_problem() -> None:
-    described = kinds_of_problems((ROOT / "docs/api.md").read_text())
+    rows = kinds_of_problems((ROOT / "docs/api.md").read_text())
+    described = [(status, kind) for status, kind, _ in rows]
     document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     examples = document["components"]["schemas"]["ProblemDetails"]["examples"]
     prefix = "urn:problem-type:order-api:"
     catalogue = [(example.get("status"), example["type"].removeprefix(prefix)) for example in examples]
     assert len(set(described)) == len(described)
     assert set(described) == set(catalogue)
+    # API Gateway sends these two, so no operation's responses have them.
+    assert {row for row in rows if row[1] not in ("no-such-route", "refused")} == kinds_of_responses(document)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +223,10 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
         ("```sh\naws sqs send-message --queue-url u --body b\n```", "aws sqs send-message --body"),
         ("```sh\naws sqs send-message --queue-url u\n```", "aws sqs send-message without --message-body"),
         ('  ```sh\n  X="$(aws iam get-role --name r)"\n  ```', "aws iam get-role --name"),
+        ("```sh\ncargo lambda invoke get-orders --datafile e.json\n```", "cargo lambda invoke --datafile"),
+        ("`cargo lambda invok get-orders`", "cargo lambda invok"),
+        ("`sam delete --environment dev`", "sam delete --environment"),
+        ("`sam local start-apis`", "sam local start-apis"),
         ("[deploying](docs/deployment.md)", "docs/deployment.md"),
         ("[deploying](docs/deploy.md#nowhere)", "docs/deploy.md#nowhere"),
         ("[here](#nowhere)", "#nowhere"),
@@ -188,6 +238,7 @@ def test_a_mistake_is_noticed(mistake: str, problem: str) -> None:
     found = [
         *make_problems(mistake, makefile),
         *aws_problems(mistake),
+        *tool_problems(mistake),
         *link_problems(mistake, ROOT / "README.md"),
         *path_problems(mistake),
     ]

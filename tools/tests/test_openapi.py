@@ -1,12 +1,17 @@
-"""The OpenAPI document against the template: the same operations, each by the function that it is named for."""
+"""The OpenAPI document against the template: the same operations, each by the function that it is named for.
+
+And the JSON Schema of the topic's messages against its examples.
+"""
 
 import copy
+import json
 import re
 from pathlib import Path
 
 import pytest
 import schemathesis
 import yaml
+from jsonschema import Draft202012Validator
 from samtranslator.yaml_helper import yaml_parse
 
 
@@ -61,3 +66,15 @@ def test_it_is_openapi(root: Path, name: str) -> None:
     operation["parameters"][0] = {"name": "nowhere"}
     with pytest.raises(Exception, match=r"\"in\" is a required property"):
         schemathesis.openapi.from_dict(broken).validate()
+
+
+def test_the_schema_of_notifications_accepts_its_examples_and_no_others(root: Path) -> None:
+    schema = json.loads((root / "docs/notification.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    for example in schema["examples"]:
+        assert list(validator.iter_errors(example)) == []
+        for field, bad in [("refund", "PAID"), ("total", {"amount": -1, "currency": "EUR"}), ("quantity", "0")]:
+            assert not validator.is_valid({**example, "order": {**example["order"], field: bad}})
+        assert not validator.is_valid({**example, "id": f"{example['order']['id']}:PENDING"})
+        assert not validator.is_valid({"id": example["id"]})

@@ -13,14 +13,13 @@ from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+# Rights to read an order and record what is learned.
+STEP = {("dynamodb:GetItem", "OrdersTable"), ("dynamodb:PutItem", "OrdersTable")}
 # Rights to complete an order and publish its final status.
-COMPLETION = {
-    ("dynamodb:GetItem", "OrdersTable"),
-    ("dynamodb:PutItem", "OrdersTable"),
-    ("dynamodb:GetItem", "IdempotencyTable"),
-    ("dynamodb:PutItem", "IdempotencyTable"),
-    ("sns:Publish", "NotificationsTopic"),
-}
+COMPLETION = STEP | {("sns:Publish", "NotificationsTopic")}
+EXECUTIONS = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${OrderStateMachine.Name}:*"
+# Rights to settle an order whose execution has failed.
+RECOVERY = COMPLETION | {("dynamodb:PutItem", "IdempotencyTable"), ("states:DescribeExecution", EXECUTIONS)}
 
 # All rights of each function.
 RIGHTS = {
@@ -32,42 +31,56 @@ RIGHTS = {
         ("dynamodb:PutItem", "IdempotencyTable"),
     },
     "UpdateOrderFunction": {("dynamodb:UpdateItem", "OrdersTable")},
-    "DeleteOrderFunction": {("dynamodb:DeleteItem", "OrdersTable")},
+    "DeleteOrderFunction": {("dynamodb:DeleteItem", "OrdersTable"), ("dynamodb:PutItem", "IdempotencyTable")},
     "SubmitOrderFunction": {("sqs:SendMessage", "OrdersQueue"), ("dynamodb:PutItem", "IdempotencyTable")},
-    "StartOrderFunction": {("states:StartExecution", "OrderStateMachine")},
+    "StartOrderFunction": {
+        ("states:StartExecution", "OrderStateMachine"),
+        ("sqs:SendMessage", "OrdersDeadLetterQueue"),
+    },
     "SaveOrderFunction": {("dynamodb:PutItem", "OrdersTable"), ("dynamodb:PutItem", "IdempotencyTable")},
-    "AcceptOrderFunction": {("dynamodb:UpdateItem", "OrdersTable")},
-    "ProcessPaymentFunction": set(),
-    "SendOrderFunction": set(),
-    "RefundPaymentFunction": set(),
+    "AcceptOrderFunction": STEP,
+    "ProcessPaymentFunction": STEP,
+    "SendOrderFunction": STEP,
+    "CancelDeliveryFunction": STEP,
+    "RefundPaymentFunction": STEP,
     "CompleteOrderFunction": COMPLETION,
-    "RecoverOrderFunction": COMPLETION,
+    "SettleOrderFunction": COMPLETION | {("dynamodb:Query", "${OrdersTable.Arn}/index/unsettled")},
+    "RecoverOrderFunction": RECOVERY | {("sqs:SendMessage", "RecoveryDeadLetterQueue")},
+    "SweepOrdersFunction": RECOVERY
+    | {("dynamodb:Query", "${OrdersTable.Arn}/index/unsettled"), ("states:ListExecutions", "OrderStateMachine")},
 }
 
 # All variables of each function, besides LOG_LEVEL.
 ORDERS = {"ORDERS_TABLE", "WEB_ORIGIN", "AWS_ENDPOINT_URL_DYNAMODB"}
-PAYMENT = {"PAYMENT_URL", "PAYMENT_FAILURES_PERCENT"}
+PRICES = {"UNIT_PRICE", "CURRENCY"}
+PAYMENT = {"ORDERS_TABLE", "PAYMENT_URL", "PAYMENT_FAILURES_PERCENT"}
+RESTAURANT = {"ORDERS_TABLE", "RESTAURANT_URL", "RESTAURANT_FAILURES_PERCENT"}
+SETTLEMENT = {"ORDERS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN", "STATE_MACHINE_ARN"} | PAYMENT | RESTAURANT
 ENVIRONMENT = {
     "GetOrdersFunction": ORDERS,
     "GetOrderFunction": ORDERS,
-    "PutOrderFunction": ORDERS | {"IDEMPOTENCY_TABLE"},
-    "UpdateOrderFunction": ORDERS,
-    "DeleteOrderFunction": ORDERS,
+    "PutOrderFunction": ORDERS | PRICES | {"IDEMPOTENCY_TABLE"},
+    "UpdateOrderFunction": ORDERS | PRICES,
+    "DeleteOrderFunction": ORDERS | {"IDEMPOTENCY_TABLE"},
     "SubmitOrderFunction": {
         "IDEMPOTENCY_TABLE",
         "ORDERS_QUEUE_URL",
         "WEB_ORIGIN",
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL_SQS",
-    },
-    "StartOrderFunction": {"STATE_MACHINE_ARN"},
+    }
+    | PRICES,
+    "StartOrderFunction": {"STATE_MACHINE_ARN", "DEAD_LETTER_QUEUE_URL"},
     "SaveOrderFunction": {"ORDERS_TABLE", "IDEMPOTENCY_TABLE"},
     "AcceptOrderFunction": {"ORDERS_TABLE"},
     "ProcessPaymentFunction": PAYMENT,
-    "SendOrderFunction": {"RESTAURANT_URL", "RESTAURANT_FAILURES_PERCENT"},
+    "SendOrderFunction": RESTAURANT | {"DELIVERY_MINUTES"},
+    "CancelDeliveryFunction": RESTAURANT,
     "RefundPaymentFunction": PAYMENT,
-    "CompleteOrderFunction": {"ORDERS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"},
-    "RecoverOrderFunction": {"ORDERS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"} | PAYMENT,
+    "CompleteOrderFunction": {"ORDERS_TABLE", "TOPIC_ARN"},
+    "SettleOrderFunction": {"ORDERS_TABLE", "TOPIC_ARN"},
+    "RecoverOrderFunction": SETTLEMENT | {"DEAD_LETTER_QUEUE_URL"},
+    "SweepOrdersFunction": SETTLEMENT | {"GRACE_PERIOD_SECONDS"},
 }
 
 
@@ -90,12 +103,22 @@ VALUES = {
     "STATE_MACHINE_ARN": {"Ref": "OrderStateMachine"},
     "TOPIC_ARN": {"Ref": "NotificationsTopic"},
     "WEB_ORIGIN": {"Ref": "WebOrigin"},
+    "UNIT_PRICE": {"Ref": "UnitPrice"},
+    "CURRENCY": {"Ref": "Currency"},
+    "DELIVERY_MINUTES": {"Ref": "DeliveryMinutes"},
+    "GRACE_PERIOD_SECONDS": {"Ref": "GracePeriodSeconds"},
     "PAYMENT_URL": {"Ref": "PaymentUrl"},
     "PAYMENT_FAILURES_PERCENT": {"Ref": "PaymentFailuresPercent"},
     "RESTAURANT_URL": {"Ref": "RestaurantUrl"},
     "RESTAURANT_FAILURES_PERCENT": {"Ref": "RestaurantFailuresPercent"},
     "AWS_ENDPOINT_URL_DYNAMODB": endpoint("dynamodb"),
     "AWS_ENDPOINT_URL_SQS": endpoint("sqs"),
+}
+
+# Variables whose value is not the same in every function.
+VALUES_BY_FUNCTION = {
+    "StartOrderFunction": {"DEAD_LETTER_QUEUE_URL": {"Ref": "OrdersDeadLetterQueue"}},
+    "RecoverOrderFunction": {"DEAD_LETTER_QUEUE_URL": {"Ref": "RecoveryDeadLetterQueue"}},
 }
 
 
@@ -162,7 +185,7 @@ def test_each_function_has_exactly_its_variables(translated: dict) -> None:
     functions = of_type(translated, "AWS::Lambda::Function")
     found = {name: function["Environment"]["Variables"] for name, function in functions.items()}
     assert found == {
-        name: {variable: VALUES[variable] for variable in variables | {"LOG_LEVEL"}}
+        name: {v: (VALUES | VALUES_BY_FUNCTION.get(name, {}))[v] for v in variables | {"LOG_LEVEL"}}
         for name, variables in ENVIRONMENT.items()
     }
 
@@ -177,11 +200,16 @@ def test_functions_of_the_api_have_the_endpoints_of_the_services_that_they_may_u
         assert found == (used if is_api else set()), name
 
 
+def resource_in(resource: dict) -> str:
+    """Returns the name of a resource, or the pattern of its ARN."""
+    return resource.get("Ref") or resource.get("Fn::Sub") or resource["Fn::GetAtt"][0]
+
+
 def rights_in(policies: list[dict]) -> set[tuple[str, str]]:
     statements = [s for policy in policies for s in policy["Statement"]]
     assert all(s["Effect"] == "Allow" for s in statements)
     return {
-        (action, resource["Ref"] if "Ref" in resource else resource["Fn::GetAtt"][0])
+        (action, resource_in(resource))
         for s in statements
         for action in as_list(s["Action"])
         for resource in as_list(s["Resource"])
@@ -194,7 +222,10 @@ def test_the_state_machine_may_only_invoke_its_functions(template: dict, root: P
     assert rights_in(machine["Policies"]) == {("lambda:InvokeFunction", task) for task in tasks}
     # Each substitution has the name of its function.
     substitutions = {name: {"Fn::GetAtt": [name, "Arn"]} for name in tasks}
-    assert machine["DefinitionSubstitutions"] == substitutions | {"GracePeriodSeconds": {"Ref": "GracePeriodSeconds"}}
+    assert machine["DefinitionSubstitutions"] == substitutions | {
+        "GracePeriodSeconds": {"Ref": "GracePeriodSeconds"},
+        "DeliveryPollSeconds": time("DeliveryPoll"),
+    }
 
 
 def test_sam_adds_only_rights_for_logs_traces_and_events(translated: dict) -> None:
@@ -245,6 +276,22 @@ def test_orders_are_protected(template: dict) -> None:
     policy = {"Fn::FindInMap": ["DataByEnvironment", {"Ref": "Environment"}, "DeletionPolicy"]}
     assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == policy
     assert template["Mappings"]["DataByEnvironment"]["prod"]["DeletionPolicy"] == "Retain"
+
+
+def test_unsettled_orders_are_found_by_an_index_of_keys(template: dict) -> None:
+    table = template["Resources"]["OrdersTable"]["Properties"]
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": "unsettled",
+        "KeySchema": [
+            {"AttributeName": "unsettled", "KeyType": "HASH"},
+            {"AttributeName": "updated_at", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+    assert {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]} == dict.fromkeys(
+        ("user_id", "id", "unsettled", "updated_at"), "S"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -390,29 +437,42 @@ def test_queues_are_encrypted_and_have_dead_letter_queues(template: dict) -> Non
     for queue in queues.values():
         assert queue["SqsManagedSseEnabled"] is True
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
-    redrive = {name: queues[name]["RedrivePolicy"] for name in QUEUES}
-    for name, policy in redrive.items():
-        assert policy["deadLetterTargetArn"] == {"Fn::GetAtt": [dead_letter[name], "Arn"]}
-    assert redrive["OrdersQueue"]["maxReceiveCount"] == 3  # noqa: PLR2004
+    for name, target in dead_letter.items():
+        policy = {"deadLetterTargetArn": {"Fn::GetAtt": [target, "Arn"]}, "maxReceiveCount": 10}
+        assert queues[name]["RedrivePolicy"] == policy
 
 
-def value(setting: object, overrides: dict[str, str], template: dict) -> int:
-    """Returns a number, or the value of a parameter with the given overrides."""
-    if isinstance(setting, dict):
-        setting = overrides.get(setting["Ref"], template["Parameters"][setting["Ref"]]["Default"])
-    return int(setting)
+def time(key: str) -> dict:
+    """Returns the reference to a time that depends on the environment."""
+    return {"Fn::FindInMap": ["TimesByEnvironment", {"Ref": "Environment"}, key]}
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_the_visibility_timeout_is_six_times_the_timeout_of_the_function(
-    template: dict, root: Path, environment: str
-) -> None:
-    config = tomllib.loads((root / "samconfig.toml").read_text())
-    overrides = dict(o.split("=", 1) for o in config[environment]["deploy"]["parameters"]["parameter_overrides"])
+def test_times_depend_on_the_environment(template: dict) -> None:
+    on_aws = {"QueueTimeout": 10, "QueueVisibility": 60, "RecoveryDelay": 60, "DeliveryPoll": 30}
+    here = {"QueueTimeout": 10, "QueueVisibility": 10, "RecoveryDelay": 5, "DeliveryPoll": 1}
+    times = template["Mappings"]["TimesByEnvironment"]
+    assert times == {"local": here, "dev": on_aws, "prod": on_aws}
+    assert times.keys() == set(template["Parameters"]["Environment"]["AllowedValues"])
+    # SQS needs a visibility timeout as long as the function's; AWS recommends six times as long.
+    assert on_aws["QueueVisibility"] == 6 * on_aws["QueueTimeout"]
+    assert here["QueueVisibility"] >= here["QueueTimeout"]
+
+
+def test_queues_and_their_functions_have_the_times_of_their_environment(template: dict) -> None:
     functions, queues = of_type(template, "AWS::Serverless::Function"), of_type(template, "AWS::SQS::Queue")
     for queue, function in QUEUES.items():
-        timeout = value(functions[function]["Timeout"], overrides, template)
-        assert value(queues[queue]["VisibilityTimeout"], overrides, template) >= 6 * timeout
+        assert functions[function]["Timeout"] == time("QueueTimeout")
+        assert queues[queue]["VisibilityTimeout"] == time("QueueVisibility")
+    delays = {name: queue["DelaySeconds"] for name, queue in queues.items() if "DelaySeconds" in queue}
+    assert delays == {"RecoveryQueue": time("RecoveryDelay")}
+
+
+def test_every_parameter_of_samconfig_is_a_parameter_of_the_template(template: dict, root: Path) -> None:
+    config = tomllib.loads((root / "samconfig.toml").read_text())
+    for environment in ("local", "dev", "prod"):
+        overrides = dict(o.split("=", 1) for o in config[environment]["deploy"]["parameters"]["parameter_overrides"])
+        assert overrides["Environment"] == environment
+        assert overrides.keys() <= template["Parameters"].keys()
 
 
 def test_batches_report_failures_by_message(translated: dict) -> None:
@@ -442,15 +502,47 @@ def test_failed_executions_are_sent_to_the_recovery_queue(template: dict) -> Non
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["RecoveryQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RecoveryDeadLetterQueue", "Arn"]}}
-    (policy,) = of_type(template, "AWS::SQS::QueuePolicy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-    assert statement["Action"] == "sqs:SendMessage"
-    assert statement["Resource"] == [target["Arn"], target["DeadLetterConfig"]["Arn"]]
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["FailedExecutionsRule", "Arn"]}}}
 
 
-def test_failed_refunds_and_unreadable_items_are_counted(template: dict) -> None:
+def test_each_queue_of_failed_executions_takes_messages_of_their_rule_only(template: dict) -> None:
+    policies = of_type(template, "AWS::SQS::QueuePolicy")
+    assert policies.keys() == {"RecoveryQueuePolicy", "RecoveryDeadLetterQueuePolicy"}
+    for name, policy in policies.items():
+        queue = name.removesuffix("Policy")
+        assert policy["Queues"] == [{"Ref": queue}]
+        # SQS refuses a policy that names another queue.
+        assert policy["PolicyDocument"]["Statement"] == [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+                "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["FailedExecutionsRule", "Arn"]}}},
+            }
+        ]
+
+
+def test_the_sweep_runs_every_15_minutes(template: dict, translated: dict) -> None:
+    rules = of_type(translated, "AWS::Events::Rule")
+    rules = {name: rule for name, rule in rules.items() if "ScheduleExpression" in rule}
+    ((name, rule),) = rules.items()
+    assert rule["ScheduleExpression"] == "rate(15 minutes)"
+    sweep = {"Fn::GetAtt": ["SweepOrdersFunction", "Arn"]}
+    assert [target["Arn"] for target in rule["Targets"]] == [sweep]
+    permissions = of_type(translated, "AWS::Lambda::Permission").values()
+    assert [p["FunctionName"] for p in permissions if p.get("SourceArn") == {"Fn::GetAtt": [name, "Arn"]}] == [
+        {"Ref": "SweepOrdersFunction"}
+    ]
+    # It ends before the next one starts.
+    assert translated["Resources"]["SweepOrdersFunction"]["Properties"]["Timeout"] == 5 * 60
+    outputs = {name: output["Value"] for name, output in template["Outputs"].items() if name.endswith("FunctionName")}
+    assert outputs == {
+        "SweepFunctionName": {"Ref": "SweepOrdersFunction"},
+        "SettleFunctionName": {"Ref": "SettleOrderFunction"},
+    }
+
+
+def test_orders_that_need_an_operator_and_unreadable_items_are_counted(template: dict) -> None:
     filters = of_type(template, "AWS::Logs::MetricFilter").values()
     namespace = {"Fn::Sub": "OrderApi/${AWS::StackName}"}
     counted = {}
@@ -461,14 +553,14 @@ def test_failed_refunds_and_unreadable_items_are_counted(template: dict) -> None
         counted[metric["MetricName"]] = metric_filter["FilterPattern"]
     # End-to-end tests check that the functions log these fields.
     assert counted == {
-        "RefundsFailed": "{ $.refund_failed IS TRUE }",
+        "NeedsOperator": "{ $.needs_operator IS TRUE }",
         "UnreadableItems": "{ $.unreadable_item IS TRUE }",
     }
-    alarm = template["Resources"]["RefundFailedAlarm"]["Properties"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, "RefundsFailed")
+    alarm = template["Resources"]["NeedsOperatorAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, "NeedsOperator")
 
 
-def test_alarms_watch_refunds_and_both_dead_letter_queues_and_notify(template: dict) -> None:
+def test_alarms_watch_what_needs_an_operator_and_both_dead_letter_queues_and_notify(template: dict) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     for alarm in alarms.values():
         assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
@@ -507,7 +599,17 @@ def test_prod_has_no_simulators(template: dict) -> None:
 def test_the_simulators_refuse_a_tenth_of_the_payments_and_a_twentieth_of_the_deliveries(template: dict) -> None:
     defaults = {name: p.get("Default") for name, p in template["Parameters"].items()}
     assert (defaults["PaymentFailuresPercent"], defaults["RestaurantFailuresPercent"]) == (10, 5)
-    assert defaults["GracePeriodSeconds"] == 30  # noqa: PLR2004
+    assert (defaults["GracePeriodSeconds"], defaults["DeliveryMinutes"]) == (30, 20)
+
+
+def test_a_price_is_at_least_one_minor_unit_of_a_currency(template: dict) -> None:
+    price, currency = template["Parameters"]["UnitPrice"], template["Parameters"]["Currency"]
+    assert (price["Default"], price["MinValue"], price["Type"]) == (1000, 1, "Number")
+    assert currency["Default"] == "EUR"
+    accepted = [
+        code for code in ("EUR", "USD", "eur", "EURO", "E1R", "") if re.fullmatch(currency["AllowedPattern"], code)
+    ]
+    assert accepted == ["EUR", "USD"]
 
 
 def test_clients_are_created_after_their_scopes(template: dict) -> None:
@@ -529,6 +631,7 @@ def test_cfn_lint_accepts_the_translated_template(translated: dict, tmp_path: Pa
     ("right", "wrong"),
     [
         ("KeyType: HASH", "KeyType: HASHED"),
+        ("IndexName: unsettled", "IndexNames: unsettled"),
         ("ORDERS_TABLE: !Ref OrdersTable", "ORDERS_TABLE: !Ref OrderTable"),
         ("DestinationArn: !GetAtt ApiAccessLogs.Arn", "DestinationArn: !GetAtt AccessLogs.Arn"),
         ("UserPoolArn: !GetAtt UserPool.Arn", "UserPoolArn: !GetAtt Users.Arn"),

@@ -1,17 +1,13 @@
-//! Step after the grace period: accepts an order. Until it is final, it can't be changed or deleted.
+//! Step after the grace period: accepts an order. Until its end is published, it can't be changed or deleted.
 
 use lambda_runtime::Error;
-use shared::order::Timestamp;
 use shared::store::Orders;
-use shared::workflow::Submission;
-use shared::{aws, lambda, telemetry};
+use shared::{aws, lambda, steps, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let orders = &Orders::from_environment(&aws::sdk_config().await)?;
-    lambda::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
-        Ok(orders.accept(&task.order.key(), Timestamp::now()).await?)
-    })
-    .await
+    lambda::serve_task(env!("CARGO_PKG_NAME"), |task| async move { steps::accept(orders, task.order.key()).await })
+        .await
 }

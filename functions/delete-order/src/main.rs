@@ -3,19 +3,27 @@
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
 use shared::http::{self, Problem, Response, request, response};
-use shared::store::Orders;
+use shared::order::Timestamp;
+use shared::store::{IdempotencyRecords, Orders};
 use shared::{aws, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
-    http::serve(env!("CARGO_PKG_NAME"), |caller, request| delete_order(orders, caller, request)).await
+    let sdk = aws::sdk_config().await;
+    let orders = &Orders::from_environment(&sdk)?;
+    let records = &IdempotencyRecords::from_environment(&sdk)?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| delete_order(orders, records, caller, request)).await
 }
 
-async fn delete_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
+async fn delete_order(
+    orders: &Orders,
+    records: &IdempotencyRecords,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let key = request::order_key(&request, &caller)?;
     let expected = request::if_match(request.headers())?;
-    orders.delete(&key, &expected).await?;
+    orders.delete(records, &key, &expected, Timestamp::now()).await?;
     Ok(response::no_content())
 }

@@ -5,6 +5,7 @@ use shared::caller::Caller;
 use shared::http::request::{NewOrder, PutOrder, UpdateOrder};
 use shared::http::response::SavedAnswer;
 use shared::http::{self, Problem, Response, response};
+use shared::money::Pricing;
 use shared::order::{Order, Processing, Timestamp};
 use shared::store::{IdempotencyRecords, Orders};
 use shared::{aws, telemetry};
@@ -15,29 +16,32 @@ async fn main() -> Result<(), Error> {
     let sdk = aws::sdk_config().await;
     let orders = &Orders::from_environment(&sdk)?;
     let records = &IdempotencyRecords::from_environment(&sdk)?;
-    http::serve(env!("CARGO_PKG_NAME"), |caller, request| put_order(orders, records, caller, request)).await
+    let pricing = &Pricing::from_environment()?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| put_order(orders, records, pricing, caller, request)).await
 }
 
 async fn put_order(
     orders: &Orders,
     records: &IdempotencyRecords,
+    pricing: &Pricing,
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let now = Timestamp::now();
     match PutOrder::parse(&request, &caller)? {
-        PutOrder::Create(NewOrder { user_id, content, operation: None }) => {
-            let order = Order::new(user_id, content, Processing::None, now);
-            orders.create(&order).await?;
-            response::created(&order)
-        }
-        PutOrder::Create(NewOrder { user_id, content, operation: Some(operation) }) => {
-            let order = Order::new(user_id, content, Processing::None, now);
-            let answer = SavedAnswer::new(&order, &response::created(&order)?);
+        PutOrder::Create(NewOrder { user_id, content, operation }) => {
+            let total = pricing.total(&content);
+            let order = Order::new(user_id, content, total, Processing::None, now);
+            let response = response::created(&order)?;
+            let Some(operation) = operation else {
+                orders.create(&order).await?;
+                return Ok(response);
+            };
+            let answer = SavedAnswer::new(&order, &response);
             orders.create_once(records, &order, &operation, answer, now).await?.try_into()
         }
         PutOrder::Replace(key, UpdateOrder { content, expected }) => {
-            let order = orders.replace(&key, &content, &expected, now).await?;
+            let order = orders.replace(&key, &content, pricing.total(&content), &expected, now).await?;
             response::order(&order)
         }
     }

@@ -1,24 +1,22 @@
-//! Poller of the recovery queue: ends the order of each failed execution, and refunds its payment.
+//! Poller of the recovery queue: takes the order of each failed execution to its end.
 
 use aws_lambda_events::sqs::SqsMessage;
 use lambda_runtime::Error;
-use shared::aws::{self, Topic};
-use shared::providers::PaymentProvider;
-use shared::recovery::{StatusChange, recover};
-use shared::store::{IdempotencyRecords, Orders};
-use shared::{lambda, telemetry};
+use shared::aws::{self, Queue};
+use shared::lambda::{self, MessageError};
+use shared::recovery::{Recovery, StatusChange};
+use shared::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let sdk = aws::sdk_config().await;
-    let orders = &Orders::from_environment(&sdk)?;
-    let records = &IdempotencyRecords::from_environment(&sdk)?;
-    let payment = &PaymentProvider::from_environment()?;
-    let topic = &Topic::from_environment(&sdk)?;
-    lambda::serve_queue(env!("CARGO_PKG_NAME"), |message: SqsMessage| async move {
-        let change = StatusChange::parse(message.body.as_deref().unwrap_or_default())?;
-        recover(orders, records, payment, topic, &change).await
-    })
-    .await
+    let recovery = &Recovery::from_environment(&sdk)?;
+    let dead_letters = &Queue::dead_letters_from_environment(&sdk)?;
+    lambda::serve_queue(env!("CARGO_PKG_NAME"), dead_letters, |message| recover_order(recovery, message)).await
+}
+
+async fn recover_order(recovery: &Recovery, message: SqsMessage) -> Result<(), MessageError> {
+    let change = StatusChange::parse(message.body.as_deref().unwrap_or_default())?;
+    recovery.recover_submission(&change.submission()?).await
 }

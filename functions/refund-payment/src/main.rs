@@ -2,15 +2,16 @@
 
 use lambda_runtime::Error;
 use shared::providers::PaymentProvider;
-use shared::workflow::Submission;
-use shared::{lambda, telemetry};
+use shared::store::Orders;
+use shared::{aws, lambda, steps, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let provider = &PaymentProvider::from_environment()?;
-    lambda::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
-        Ok(provider.refund(&task.order, task.trace.as_deref()).await?)
+    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    let payment = &PaymentProvider::from_environment()?;
+    lambda::serve_task(env!("CARGO_PKG_NAME"), |task| async move {
+        steps::refund(orders, payment, task.order.key(), task.trace.as_deref()).await
     })
     .await
 }

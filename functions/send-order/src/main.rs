@@ -2,15 +2,18 @@
 
 use lambda_runtime::Error;
 use shared::providers::Restaurant;
-use shared::workflow::Submission;
-use shared::{lambda, telemetry};
+use shared::steps::{self, DeliveryLimit};
+use shared::store::Orders;
+use shared::{aws, lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
+    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
     let restaurant = &Restaurant::from_environment()?;
-    lambda::serve_task(env!("CARGO_PKG_NAME"), |task: Submission| async move {
-        Ok(restaurant.deliver(&task.order, task.trace.as_deref()).await?)
+    let limit = DeliveryLimit::from_environment()?;
+    lambda::serve_task(env!("CARGO_PKG_NAME"), |task| async move {
+        steps::deliver(orders, restaurant, limit, task.order.key(), task.trace.as_deref()).await
     })
     .await
 }

@@ -7,6 +7,7 @@ use shared::caller::Caller;
 use shared::http::request::{self, NewOrder};
 use shared::http::response::SavedAnswer;
 use shared::http::{self, Problem, Response, response};
+use shared::money::Pricing;
 use shared::order::{Order, Processing, Timestamp};
 use shared::store::IdempotencyRecords;
 use shared::telemetry;
@@ -18,7 +19,8 @@ async fn main() -> Result<(), Error> {
     let sdk = aws::sdk_config().await;
     let records = &IdempotencyRecords::from_environment(&sdk)?;
     let queue = &Queue::from_environment(&sdk)?;
-    http::serve(env!("CARGO_PKG_NAME"), |caller, request| submit_order(records, queue, caller, request)).await
+    let pricing = &Pricing::from_environment()?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| submit_order(records, queue, pricing, caller, request)).await
 }
 
 /// Message and answer of a submission, as its idempotency record keeps them.
@@ -32,12 +34,14 @@ struct SavedSubmission {
 async fn submit_order(
     records: &IdempotencyRecords,
     queue: &Queue,
+    pricing: &Pricing,
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let NewOrder { user_id, content, operation } = NewOrder::parse(&request, &caller)?;
     let now = Timestamp::now();
-    let order = Order::new(user_id, content, Processing::Workflow, now);
+    let total = pricing.total(&content);
+    let order = Order::new(user_id, content, total, Processing::Workflow, now);
     let answer = SavedAnswer::new(&order, &response::submitted(&order)?);
     let submission = Submission { order, trace: request::trace(&request) };
     let message = serde_json::to_string(&submission).map_err(|error| Problem::Internal(error.into()))?;

@@ -3,6 +3,7 @@
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
 use shared::http::{self, Problem, Response, request, request::UpdateOrder, response};
+use shared::money::Pricing;
 use shared::order::Timestamp;
 use shared::store::Orders;
 use shared::{aws, telemetry};
@@ -11,12 +12,18 @@ use shared::{aws, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let orders = &Orders::from_environment(&aws::sdk_config().await)?;
-    http::serve(env!("CARGO_PKG_NAME"), |caller, request| update_order(orders, caller, request)).await
+    let pricing = &Pricing::from_environment()?;
+    http::serve(env!("CARGO_PKG_NAME"), |caller, request| update_order(orders, pricing, caller, request)).await
 }
 
-async fn update_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
+async fn update_order(
+    orders: &Orders,
+    pricing: &Pricing,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let key = request::order_key(&request, &caller)?;
     let UpdateOrder { content, expected } = UpdateOrder::parse(&request, &key, &caller)?;
-    let order = orders.replace(&key, &content, &expected, Timestamp::now()).await?;
+    let order = orders.replace(&key, &content, pricing.total(&content), &expected, Timestamp::now()).await?;
     response::order(&order)
 }

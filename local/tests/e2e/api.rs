@@ -45,6 +45,7 @@ async fn an_order_is_created_read_changed_and_deleted() {
     let order = made.json();
     assert_eq!((made.header("etag"), made.header("content-type")), (r#""1""#, "application/json"));
     assert_eq!(order["version"], 1);
+    assert_eq!(order["total"], json!({"amount": 3000, "currency": "EUR"}));
     assert_eq!(order["updated_at"], order["created_at"]);
 
     // Location is relative to the URL of the request.
@@ -56,6 +57,7 @@ async fn an_order_is_created_read_changed_and_deleted() {
     let mut expected = order.clone();
     expected["restaurant_id"] = json!("Café");
     expected["quantity"] = json!("1000");
+    expected["total"] = json!({"amount": 1_000_000, "currency": "EUR"});
     expected["version"] = json!(2);
     expected["updated_at"] = changed.json()["updated_at"].clone();
     assert_eq!((changed.header("etag"), changed.json()), (r#""2""#, expected.clone()));
@@ -111,8 +113,10 @@ async fn an_order_can_be_sent_back_as_it_was_received() {
     let mut forged = order.clone();
     forged["order_status"] = json!("SUCCESS");
     forged["version"] = json!(99);
+    forged["total"] = json!({"amount": 1, "currency": "EUR"});
     let changed = api.put(&path_of(&order), &forged).await.is(200).json();
     assert_eq!((&changed["order_status"], &changed["version"]), (&json!("PENDING"), &json!(4)));
+    assert_eq!(changed["total"], order["total"]);
 
     // An optional field may be null.
     let without_user = json!({"user_id": null, "restaurant_id": "R", "quantity": 1});

@@ -16,6 +16,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
 
+/// Instant of what the tests write themselves.
+const INSTANT: &str = "2023-01-02T22:06:33.637839308Z";
+
 /// A client of the API.
 #[derive(Clone)]
 pub struct Api {
@@ -151,28 +154,47 @@ impl Api {
             .json()
     }
 
-    /// Makes the order final, which no request can do.
+    /// Makes the order final and published, which no request can do.
     pub async fn finish(&self, order: &Value) {
+        self.accept(order).await;
+        for field in ["paid_at", "delivered_at", "completed_at"] {
+            self.set(order, field, INSTANT).await;
+        }
         self.set(order, "order_status", "SUCCESS").await;
+        self.set(order, "published", "SUCCESS").await;
     }
 
     /// Makes the order accepted, and so in process, which no request can do.
     pub async fn accept(&self, order: &Value) {
-        self.set(order, "accepted_at", "2023-01-02T22:06:33.637839308Z").await;
+        self.set(order, "processing", "workflow").await;
+        self.set(order, "accepted_at", INSTANT).await;
     }
 
-    async fn set(&self, order: &Value, field: &str, value: &str) {
+    /// Sets an attribute of the order in the table.
+    pub async fn set(&self, order: &Value, attribute: &str, value: &str) {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config().await);
         dynamodb
             .update_item()
             .table_name(&self.stack.orders_table)
             .key("user_id", AttributeValue::S(text(&order["user_id"])))
             .key("id", AttributeValue::S(text(&order["id"])))
-            .update_expression(format!("SET {field} = :value"))
+            .update_expression("SET #attribute = :value")
+            .expression_attribute_names("#attribute", attribute)
             .expression_attribute_values(":value", AttributeValue::S(value.into()))
             .send()
             .await
             .unwrap();
+    }
+
+    /// An attribute of the order in the table, if it is there and a string.
+    pub async fn attribute(&self, order: &Value, attribute: &str) -> Option<String> {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config().await);
+        let get = dynamodb
+            .get_item()
+            .table_name(&self.stack.orders_table)
+            .key("user_id", AttributeValue::S(text(&order["user_id"])))
+            .key("id", AttributeValue::S(text(&order["id"])));
+        get.send().await.unwrap().item?.get(attribute)?.as_s().ok().cloned()
     }
 }
 

@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_types::retry::ErrorKind;
 
 use crate::Cause;
 
@@ -51,7 +52,10 @@ where
 fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        // The last kind: the connection was dropped in the middle of the answer.
+        SdkError::DispatchFailure(failure) => {
+            failure.is_io() || failure.is_timeout() || failure.as_other() == Some(ErrorKind::TransientError)
+        }
         SdkError::ServiceError(failure) => {
             let code = failure.err().code().unwrap_or_default();
             failure.raw().status().is_server_error()

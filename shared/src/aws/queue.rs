@@ -5,7 +5,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttrib
 use super::Error;
 use crate::environment::{self, EnvironmentError};
 
-/// Queue of submitted orders, in SQS.
+/// Queue in SQS.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -13,13 +13,22 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The function's queue.
+    /// The queue of submitted orders.
     ///
     /// | variable | value |
     /// |---|---|
     /// | `ORDERS_QUEUE_URL` | URL of the queue |
     pub fn from_environment(sdk: &SdkConfig) -> Result<Self, EnvironmentError> {
         Ok(Self::new(sdk, environment::required("ORDERS_QUEUE_URL", "the URL of a queue")?))
+    }
+
+    /// The dead-letter queue of the function's source queue.
+    ///
+    /// | variable | value |
+    /// |---|---|
+    /// | `DEAD_LETTER_QUEUE_URL` | URL of the queue |
+    pub fn dead_letters_from_environment(sdk: &SdkConfig) -> Result<Self, EnvironmentError> {
+        Ok(Self::new(sdk, environment::required("DEAD_LETTER_QUEUE_URL", "the URL of a queue")?))
     }
 
     /// The queue at that URL.

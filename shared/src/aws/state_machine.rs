@@ -1,10 +1,18 @@
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
+use aws_sdk_sfn::types::ExecutionStatus;
 
 use super::Error;
 use crate::environment::{self, EnvironmentError};
-use crate::order::OrderId;
+use crate::order::{OrderId, Timestamp};
+
+/// Length of X-Ray's header at most (`StartExecution`, Step Functions API Reference).
+const MAX_TRACE_LENGTH: usize = 256;
+
+/// Ends of an execution that leave its order to the recovery.
+const FAILED: [ExecutionStatus; 3] = [ExecutionStatus::Failed, ExecutionStatus::TimedOut, ExecutionStatus::Aborted];
 
 /// State machine of submitted orders, in Step Functions.
 #[derive(Debug, Clone)]
@@ -33,6 +41,8 @@ impl StateMachine {
     /// it again is a no-op. Needs `states:StartExecution`.
     pub async fn start(&self, id: OrderId, input: &str, trace: Option<String>) -> Result<(), Error> {
         let start = self.client.start_execution().state_machine_arn(&self.arn).name(id.to_string()).input(input);
+        // A client may send a longer header than StartExecution takes. The order must not fail for it.
+        let trace = trace.filter(|trace| trace.len() <= MAX_TRACE_LENGTH);
         match start.set_trace_header(trace).send().await {
             Ok(_) => Ok(()),
             // AWS answers so once the first execution has ended; while that runs, it answers 200.
@@ -41,5 +51,41 @@ impl StateMachine {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns true if the order's execution is running. One that Step Functions has forgotten is not. Needs
+    /// `states:DescribeExecution`.
+    pub async fn is_running(&self, id: OrderId) -> Result<bool, Error> {
+        let execution_arn = format!("{}:{id}", self.arn.replacen(":stateMachine:", ":execution:", 1));
+        match self.client.describe_execution().execution_arn(execution_arn).send().await {
+            Ok(described) => Ok(described.status == ExecutionStatus::Running),
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Input of an execution; none if AWS has left it out. Needs `states:DescribeExecution`.
+    pub async fn input(&self, execution_arn: &str) -> Result<Option<String>, Error> {
+        Ok(self.client.describe_execution().execution_arn(execution_arn).send().await?.input)
+    }
+
+    /// ARNs of the executions that started after that instant and failed, timed out or were stopped. Needs
+    /// `states:ListExecutions`.
+    pub async fn failed_executions(&self, after: Timestamp) -> Result<Vec<String>, Error> {
+        let mut failed = Vec::new();
+        for status in FAILED {
+            let list = self.client.list_executions().state_machine_arn(&self.arn).status_filter(status);
+            let mut executions = list.into_paginator().items().send();
+            // The newest come first.
+            while let Some(execution) = executions.next().await.transpose()? {
+                if execution.start_date.secs() < after.epoch_seconds() {
+                    break;
+                }
+                failed.push(execution.execution_arn);
+            }
+        }
+        Ok(failed)
     }
 }

@@ -30,23 +30,24 @@ impl Topic {
         Self { client: Client::new(sdk), arn: arn.into() }
     }
 
-    /// Publishes a final order, with its status and its user as attributes to filter by. Needs `sns:Publish`.
+    /// Publishes a final order, or a change of its refund, with its status and its user as attributes to filter by. Needs `sns:Publish`.
     pub async fn publish(&self, order: &Order) -> Result<(), Error> {
-        let status = order.order_status.as_str();
+        let status = order.status().as_str();
+        let news = order.news().ok_or_else(|| Error::Failed("only a final order is published".into()))?;
         let attribute = |value: &str| {
             let attribute = MessageAttributeValue::builder().data_type("String").string_value(value).build();
             attribute.map_err(|error| Error::Failed(error.into()))
         };
-        let message = json!({ "id": format!("{}:{status}", order.id), "order": order });
+        let message = json!({ "id": format!("{}:{news}", order.id()), "order": order });
         self.client
             .publish()
             .topic_arn(&self.arn)
             .message(message.to_string())
             .message_attributes("order_status", attribute(status)?)
-            .message_attributes("user_id", attribute(order.user_id.as_str())?)
+            .message_attributes("user_id", attribute(order.user_id().as_str())?)
             .send()
             .await?;
-        tracing::info!("published: {status}");
+        tracing::info!("published: {news}");
         Ok(())
     }
 }

@@ -83,7 +83,7 @@ impl ProblemKind {
         name: "not-pending",
         status: Some(StatusCode::CONFLICT),
         title: "The order is no longer PENDING",
-        detail: "Only a PENDING order can be changed. This one is final; it can still be deleted.",
+        detail: "Only a PENDING order can be changed. This one is final.",
         when: "the order is no longer PENDING",
         header: None,
     };
@@ -92,7 +92,7 @@ impl ProblemKind {
         name: "in-process",
         status: Some(StatusCode::CONFLICT),
         title: "The order is being paid and sent",
-        detail: "It can't be changed or deleted until it is final. Then it can be deleted.",
+        detail: "It can't be changed any more. It can be deleted when it is final, its end is published and no refund is owed.",
         when: "the order is being paid and sent",
         header: None,
     };

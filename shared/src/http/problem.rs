@@ -217,6 +217,9 @@ mod tests {
             if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
                 assert_eq!(body["detail"], kind.detail);
             }
+            if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
+                assert_eq!(body["detail"], kind.detail);
+            }
             if let Some((name, value)) = kind.header {
                 assert_eq!(response.headers()[name], value, "{body}");
             }

@@ -14,9 +14,8 @@ use serde_json::{Map, Value};
 use super::{FieldError, Problem};
 use crate::caller::{Caller, Denied, Subject};
 use crate::idempotency::{IdempotencyKey, Operation};
-use crate::order::{Order, OrderContent, OrderId, OrderKey, UserId, Version};
+use crate::order::{Expected, OrderContent, OrderForm, OrderId, OrderKey, Processing, UserId, Version};
 use crate::page::{Cursor, Limit, List};
-use crate::store::Expected;
 use crate::telemetry;
 
 /// Maximum size of a body, in bytes.
@@ -123,12 +122,16 @@ fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
 }
 
 /// The operation that the request's `Idempotency-Key` names, if it has one.
-fn parse_idempotency_key(request: &Request, caller: &Caller) -> Result<Option<Operation>, FieldError> {
+fn parse_idempotency_key(
+    request: &Request,
+    caller: &Caller,
+    processing: Processing,
+) -> Result<Option<Operation>, FieldError> {
     let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
     let key = IdempotencyKey::try_from(key.as_bytes())
         .map_err(|error| FieldError::new("Idempotency-Key", error.to_string()))?;
     let route = format!("{} {}", request.method(), request.raw_http_path());
-    Ok(Some(Operation::request(caller.name(), &key, &route, request.body().as_ref())))
+    Ok(Some(Operation::request(caller.name(), &key, &route, request.body().as_ref(), processing)))
 }
 
 /// Request to list orders.
@@ -191,9 +194,9 @@ pub struct NewOrder {
 }
 
 impl NewOrder {
-    /// Parses a request that can only create an order. Without `user_id` the caller is the owner, if they are a user.
+    /// Parses a request to submit an order. Without `user_id` the caller is the owner, if they are a user.
     pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
-        let (new, _) = Fields::parse(request)?.new_order(request, caller)?;
+        let (new, _) = Fields::parse(request)?.new_order(request, caller, Processing::Workflow)?;
         new.without_condition(request)
     }
 
@@ -217,7 +220,7 @@ impl PutOrder {
     pub fn parse(request: &Request, caller: &Caller) -> Result<Self, Problem> {
         let mut fields = Fields::parse(request)?;
         let id: Option<String> = fields.optional("id");
-        let (new, expected) = fields.new_order(request, caller)?;
+        let (new, expected) = fields.new_order(request, caller, Processing::None)?;
         match id {
             None => new.without_condition(request).map(Self::Create),
             // As in a path, an id that no order can have is 404.
@@ -306,13 +309,18 @@ impl Fields {
         })
     }
 
-    fn new_order(mut self, request: &Request, caller: &Caller) -> Result<(NewOrder, Expected), Problem> {
+    fn new_order(
+        mut self,
+        request: &Request,
+        caller: &Caller,
+        processing: Processing,
+    ) -> Result<(NewOrder, Expected), Problem> {
         let user_id = match caller.user_id() {
             Some(own) => self.optional("user_id").or_else(|| Some(own.clone())),
             None => self.required("user_id"),
         };
         let update = self.update(request);
-        let operation = parse_idempotency_key(request, caller);
+        let operation = parse_idempotency_key(request, caller, processing);
         let operation = operation.map_err(|error| self.errors.push(error)).unwrap_or_default();
         let (user_id, UpdateOrder { content, expected }) = self.finish(user_id.zip(update))?;
         check(caller, Subject::User(&user_id))?;
@@ -321,7 +329,7 @@ impl Fields {
 
     /// Returns the value if no field was invalid and none is unknown.
     fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
-        let unknown = self.object.keys().filter(|name| !Order::SERVER_FIELDS.contains(&name.as_str()));
+        let unknown = self.object.keys().filter(|name| !OrderForm::SERVER_FIELDS.contains(&name.as_str()));
         self.errors.extend(unknown.map(|name| FieldError::new(name, "is not a field of an order")));
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),

@@ -33,7 +33,7 @@ impl SavedAnswer {
     pub fn new(order: &Order, response: &Response) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
-            order_id: Some(order.id),
+            order_id: Some(order.id()),
             status: response.status().as_u16(),
             headers: response
                 .headers()
@@ -89,17 +89,17 @@ pub fn order(order: &Order) -> Result<Response, Problem> {
 
 /// 201 with the new order, its `ETag`, and its `Location`, relative to the request's URL `.../orders`.
 pub fn created(order: &Order) -> Result<Response, Problem> {
-    telemetry::set_order_id(order.id);
+    telemetry::set_order_id(order.id());
     let mut response = with_etag(json(StatusCode::CREATED, order), order)?;
-    response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
+    response.headers_mut().insert(LOCATION, header(&path(order.key()))?);
     Ok(response)
 }
 
 /// 202 with the order as it will be saved, and its `Location` as for [`created`]. Until then the `Location` is 404.
 pub fn submitted(order: &Order) -> Result<Response, Problem> {
-    telemetry::set_order_id(order.id);
+    telemetry::set_order_id(order.id());
     let mut response = json(StatusCode::ACCEPTED, order);
-    response.headers_mut().insert(LOCATION, header(&path(&order.key()))?);
+    response.headers_mut().insert(LOCATION, header(&path(order.key()))?);
     Ok(response)
 }
 
@@ -136,7 +136,7 @@ fn path(key: &OrderKey) -> String {
 }
 
 fn with_etag(mut response: Response, order: &Order) -> Result<Response, Problem> {
-    response.headers_mut().insert(ETAG, header(&format!(r#""{}""#, order.version))?);
+    response.headers_mut().insert(ETAG, header(&format!(r#""{}""#, order.version()))?);
     Ok(response)
 }
 

@@ -1,6 +1,7 @@
 //! Entry points of the functions behind the state machine and the queues, and [`Work`], with which every function runs
 //! and logs a unit of work.
 
+mod call;
 mod queue;
 mod task;
 
@@ -14,7 +15,8 @@ use tracing::Instrument;
 
 use crate::telemetry;
 
-pub use queue::serve_queue;
+pub use call::serve_calls;
+pub use queue::{MessageError, serve_queue};
 pub use task::{TaskError, serve_task};
 
 /// A unit of work, as its log line identifies it: a request, a step of the state machine, or a message of a queue.

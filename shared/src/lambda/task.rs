@@ -1,19 +1,22 @@
 use std::error::Error;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Logged, Work};
-use crate::order::Order;
+use crate::order::Step;
 use crate::providers::ProviderError;
 use crate::store::StoreError;
+use crate::workflow::Submission;
 use crate::{Cause, aws, telemetry};
 
 /// Reason why a step failed. The state machine knows the variants by their names.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
+    /// The table or the topic is throttling or away. This is retried for much longer: a fact must not get lost.
+    #[error("{0}")]
+    StoreUnavailable(Cause),
     /// The same step may succeed later.
     #[error("{0}")]
     Retryable(Cause),
@@ -25,6 +28,7 @@ pub enum TaskError {
 impl From<TaskError> for Diagnostic {
     fn from(error: TaskError) -> Self {
         let name = match &error {
+            TaskError::StoreUnavailable(_) => "StoreUnavailable",
             TaskError::Retryable(_) => "Retryable",
             TaskError::NonRetryable(_) => "NonRetryable",
         };
@@ -35,7 +39,7 @@ impl From<TaskError> for Diagnostic {
 impl From<StoreError> for TaskError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Stale => Self::Retryable(error.into()),
+            StoreError::Unavailable(_) => Self::StoreUnavailable(error.into()),
             _ => Self::NonRetryable(error.into()),
         }
     }
@@ -44,8 +48,8 @@ impl From<StoreError> for TaskError {
 impl From<ProviderError> for TaskError {
     fn from(error: ProviderError) -> Self {
         match error {
-            ProviderError::Retryable(_) => Self::Retryable(error.into()),
-            ProviderError::Failed(_) => Self::NonRetryable(error.into()),
+            ProviderError::Retryable(_) | ProviderError::NotFound => Self::Retryable(error.into()),
+            ProviderError::Mistake(_) => Self::NonRetryable(error.into()),
         }
     }
 }
@@ -53,7 +57,8 @@ impl From<ProviderError> for TaskError {
 impl From<aws::Error> for TaskError {
     fn from(error: aws::Error) -> Self {
         match error {
-            aws::Error::Unavailable(_) => Self::Retryable(error.into()),
+            // As important as the store: an end that is not published must not be given up after some tries.
+            aws::Error::Unavailable(_) => Self::StoreUnavailable(error.into()),
             aws::Error::Failed(_) => Self::NonRetryable(error.into()),
         }
     }
@@ -67,26 +72,32 @@ impl<A> Logged for Result<A, TaskError> {
     fn failure(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Ok(_) => None,
-            Err(TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => Some(cause.as_ref()),
+            Err(TaskError::StoreUnavailable(cause) | TaskError::Retryable(cause) | TaskError::NonRetryable(cause)) => {
+                Some(cause.as_ref())
+            }
         }
     }
 }
 
+/// Answer of a step to the state machine.
+#[derive(Serialize)]
+struct Answer {
+    next: Step,
+}
+
 /// Serves a step of the state machine with `handler` until Lambda ends the function. `function` is its name in the log.
-pub async fn serve_task<T, A, H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+pub async fn serve_task<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
 where
-    T: DeserializeOwned + AsRef<Order>,
-    A: Serialize,
-    H: Fn(T) -> F,
-    F: Future<Output = Result<A, TaskError>>,
+    H: Fn(Submission) -> F,
+    F: Future<Output = Result<Step, TaskError>>,
 {
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let work = Work { function, request_id: Some(event.context.request_id), ..Work::default() };
         work.run(async move {
-            let task = T::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
-            telemetry::set_order_id(task.as_ref().id);
-            handler(task).await
+            let task = Submission::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
+            telemetry::set_order_id(task.order.id());
+            Ok::<_, TaskError>(Answer { next: handler(task).await? })
         })
     }))
     .await
@@ -108,11 +119,10 @@ mod tests {
 
     #[test]
     fn only_transient_errors_are_retryable() {
-        assert_eq!(name(StoreError::Unavailable("away".into())), "Retryable");
-        assert_eq!(name(StoreError::Stale), "Retryable");
+        assert_eq!(name(StoreError::Unavailable("away".into())), "StoreUnavailable");
         assert_eq!(name(StoreError::Failed("broken".into())), "NonRetryable");
         assert_eq!(name(ProviderError::Retryable("away".into())), "Retryable");
-        assert_eq!(name(aws::Error::Unavailable("away".into())), "Retryable");
+        assert_eq!(name(aws::Error::Unavailable("away".into())), "StoreUnavailable");
         assert_eq!(name(aws::Error::Failed("forbidden".into())), "NonRetryable");
     }
 

@@ -2,11 +2,13 @@
 //!
 //! **One conditional write.** Every write is one conditional request, or one transaction where a record is saved, too.
 //! When a condition fails, DynamoDB returns the order as it is (`ReturnValuesOnConditionCheckFailure`), which tells 404,
-//! 409 and 412 apart without a second read, which could see another state. 409 comes before 412, because a precondition
+//! 409 and 412 apart. A second read could see another state. 409 comes before 412, because a precondition
 //! counts only where the request would succeed without it (RFC 9110, 13.2.1).
 //!
-//! **Repeated by the SDK.** The SDK repeats a write whose answer got lost. A creation or a change recognises its own
-//! work, and succeeds. A deletion can't, and answers 404.
+//! **A lost answer.** The SDK repeats what a service refused without carrying it out: throttles and conflicts. It repeats
+//! a write whose answer got lost only if the repeat is recognised as the same: a creation by its idempotency record, a
+//! fact by the transition that finds it recorded. A client's other writes are not repeated, because the repeat could
+//! undo a write that came between the two; they are 503, which says that the outcome is not known.
 //!
 //! **Reads.** A single order is read with strong consistency. A list is not: that would cost twice as much, and the list
 //! would still be old when it arrives.
@@ -22,6 +24,7 @@ mod orders;
 mod records;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -36,8 +39,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 
 use crate::Cause;
 use crate::aws::{self, TRANSACTION_CONFLICT};
+use crate::order::{OrderId, Timestamp};
 
-pub use orders::{Expected, Orders};
+pub use orders::Orders;
 pub use records::IdempotencyRecords;
 
 type Item = HashMap<String, AttributeValue>;
@@ -51,7 +55,7 @@ pub enum StoreError {
     /// The order is no longer PENDING; only a PENDING order can be changed.
     #[error("the order is no longer PENDING")]
     NotPending,
-    /// The order is being paid and sent; it can't be changed or deleted until it is final.
+    /// The order is being paid and sent: it can't be changed any more, nor deleted until it is settled.
     #[error("the order is in process")]
     InProcess,
     /// The order has another version than the write expects.
@@ -92,6 +96,22 @@ impl From<serde_dynamo::Error> for StoreError {
     }
 }
 
+/// Age from which an order is not saved any more. The record of its first saving lives longer (90 days), so no order is
+/// saved twice.
+const MAX_SAVE_AGE: Duration = Duration::from_hours(60 * 24);
+
+/// Returns true if an order of that id is not saved any more.
+#[must_use]
+pub fn is_too_old(id: OrderId, now: Timestamp) -> bool {
+    id.age(now) >= MAX_SAVE_AGE
+}
+
+/// DynamoDB's client for writes that must not be repeated after a lost answer.
+fn once_client(sdk: &SdkConfig) -> Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(sdk).retry_classifier(RetryConflicts);
+    Client::from_conf(config.retry_classifier(KeepLostAnswers).build())
+}
+
 /// DynamoDB's client.
 fn client(sdk: &SdkConfig) -> Client {
     Client::from_conf(aws_sdk_dynamodb::config::Builder::from(sdk).retry_classifier(RetryConflicts).build())
@@ -128,5 +148,23 @@ impl ClassifyRetry for RetryConflicts {
 
     fn name(&self) -> &'static str {
         "transaction conflicts"
+    }
+}
+
+/// Keeps the SDK from repeating a request of which it is not known whether it was carried out.
+#[derive(Debug)]
+struct KeepLostAnswers;
+
+impl ClassifyRetry for KeepLostAnswers {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let is_refused = context.response().is_some_and(|response| response.status().is_client_error());
+        match context.output_or_error() {
+            Some(Err(_)) if !is_refused => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "lost answers"
     }
 }

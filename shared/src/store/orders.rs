@@ -4,48 +4,40 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::records::{IdempotencyRecords, first_answer};
-use super::{Item, StoreError, cancellation_reasons, client, is_transient};
+use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
-use crate::order::{Order, OrderContent, OrderKey, OrderStatus, Outcome, Timestamp, Version};
+use crate::money::Money;
+use crate::order::{Expected, Order, OrderContent, OrderForm, OrderId, OrderKey, OrderStatus, Refusal, Timestamp};
 use crate::page::{Cursor, Limit, List, Page};
 
-/// Versions of an order that a write expects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    /// Any version.
-    Any,
-    /// One of these; an empty list matches no order.
-    OneOf(Vec<Version>),
-}
+/// Name of the index of orders that are not settled.
+const UNSETTLED: &str = "unsettled";
 
-impl Expected {
-    /// Number of versions that can be named at once: DynamoDB's limit for `IN`.
-    pub const MAX: usize = 100;
+/// Attempts to record a fact while others write the order.
+const RECORD_ATTEMPTS: usize = 10;
 
-    /// The part of a write's condition that names the versions, and the values in it.
-    fn condition(&self) -> (String, Item) {
-        match self {
-            Self::Any => (String::new(), Item::new()),
-            Self::OneOf(versions) => {
-                // DynamoDB does not allow an empty list, and no order has version 0.
-                let numbers = if versions.is_empty() { vec![0] } else { versions.iter().map(|v| v.get()).collect() };
-                let values: Item = numbers
-                    .into_iter()
-                    .enumerate()
-                    .map(|(n, version)| (format!(":version{n}"), AttributeValue::N(version.to_string())))
-                    .collect();
-                let names = values.keys().cloned().collect::<Vec<_>>().join(", ");
-                (format!(" AND version IN ({names})"), values)
-            }
+/// The part of a write's condition that names the versions, and the values in it.
+fn condition(expected: &Expected) -> (String, Item) {
+    match expected {
+        Expected::Any => (String::new(), Item::new()),
+        Expected::OneOf(versions) => {
+            // DynamoDB does not allow an empty list, and no order has version 0.
+            let numbers = if versions.is_empty() { vec![0] } else { versions.iter().map(|v| v.get()).collect() };
+            let values: Item = numbers
+                .into_iter()
+                .enumerate()
+                .map(|(n, version)| (format!(":version{n}"), AttributeValue::N(version.to_string())))
+                .collect();
+            let names = values.keys().cloned().collect::<Vec<_>>().join(", ");
+            (format!(" AND version IN ({names})"), values)
         }
     }
 }
@@ -54,6 +46,8 @@ impl Expected {
 #[derive(Debug, Clone)]
 pub struct Orders {
     client: Client,
+    /// Repeats no write whose answer got lost.
+    once: Client,
     table: String,
 }
 
@@ -70,7 +64,7 @@ impl Orders {
     /// The table of that name.
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: client(sdk), table: table.into() }
+        Self { client: client(sdk), once: once_client(sdk), table: table.into() }
     }
 
     /// One page of a list, from its start or from a cursor on. An item that is not an order is skipped and logged. Needs
@@ -79,7 +73,7 @@ impl Orders {
         let limit = usize::from(limit.get());
         let mut start = from.map(|cursor| serde_dynamo::to_item(cursor.key())).transpose()?;
         let mut orders: Vec<Order> = Vec::new();
-        // One order more than the page holds tells whether another page follows: DynamoDB gives a last key even if
+        // One order more than the page holds shows that another page follows: DynamoDB gives a last key even if
         // nothing follows, and may return fewer items than requested although it has more.
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
@@ -134,32 +128,22 @@ impl Orders {
             .consistent_read(true)
             .send()
             .await?;
-        Ok(serde_dynamo::from_item(found.item.ok_or(StoreError::NotFound)?)?)
+        order(found.item.ok_or(StoreError::NotFound)?)
+    }
+
+    /// The order as its last write left it; none if it is gone. Needs `dynamodb:GetItem`.
+    pub async fn find(&self, key: &OrderKey) -> Result<Option<Order>, StoreError> {
+        match self.get(key).await {
+            Err(StoreError::NotFound) => Ok(None),
+            read => read.map(Some),
+        }
     }
 
     /// Saves a new order; never overwrites one. Needs `dynamodb:PutItem`.
     pub async fn create(&self, order: &Order) -> Result<(), StoreError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(serde_dynamo::to_item(order)?))
-            .condition_expression("attribute_not_exists(id)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // The SDK repeats a request whose answer got lost: then the order in the table is this one.
-                Some(PutItemError::ConditionalCheckFailedException(failed))
-                    if failed.item.clone().map(serde_dynamo::from_item).transpose()?.as_ref() == Some(order) =>
-                {
-                    Ok(())
-                }
-                _ => Err(error.into()),
-            },
-        }
+        let put = self.once.put_item().table_name(&self.table).set_item(Some(stored(order)?));
+        put.condition_expression("attribute_not_exists(id)").send().await?;
+        Ok(())
     }
 
     /// Saves a new order and, in the same transaction, the record of the operation with its answer; returns that answer.
@@ -173,27 +157,9 @@ impl Orders {
         answer: A,
         now: Timestamp,
     ) -> Result<A, StoreError> {
-        let put = Put::builder().condition_expression("attribute_not_exists(id)");
-        match self.write_once(records, order, put, operation, answer, now).await {
-            Err(StoreError::Stale) => Err(StoreError::Failed("another order has that id".into())),
-            written => written,
-        }
-    }
-
-    /// Writes an order under the condition of `put` and, in the same transaction, the record of the operation; returns
-    /// the answer in the record, the first one if there is a record already. [`StoreError::Stale`] means that the
-    /// condition failed.
-    async fn write_once<A: Serialize + DeserializeOwned>(
-        &self,
-        records: &IdempotencyRecords,
-        order: &Order,
-        put: PutBuilder,
-        operation: &Operation,
-        answer: A,
-        now: Timestamp,
-    ) -> Result<A, StoreError> {
         let record = operation.record(answer, now);
-        let put = put.table_name(&self.table).set_item(Some(serde_dynamo::to_item(order)?)).build();
+        let put = Put::builder().table_name(&self.table).set_item(Some(stored(order)?));
+        let put = put.condition_expression("attribute_not_exists(id)").build();
         let put = put.map_err(|error| StoreError::Failed(error.into()))?;
         let written = self
             .client
@@ -213,40 +179,39 @@ impl Orders {
                 if let Some(item) = reasons.first().and_then(|reason| reason.item.clone()) {
                     return first_answer(item, operation);
                 }
-                Err(if reasons.iter().any(is_transient) {
-                    StoreError::Unavailable(error.into())
-                } else if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
-                    StoreError::Stale
-                } else {
-                    error.into()
-                })
+                Err(if reasons.iter().any(is_transient) { StoreError::Unavailable(error.into()) } else { error.into() })
             }
         }
     }
 
-    /// Replaces the content of an order, and returns the order after it. Needs `dynamodb:UpdateItem`.
+    /// Replaces the content and the total of an order, and returns the order after it. Needs `dynamodb:UpdateItem`.
     pub async fn replace(
         &self,
         key: &OrderKey,
         content: &OrderContent,
+        total: Money,
         expected: &Expected,
         now: Timestamp,
     ) -> Result<Order, StoreError> {
-        let (condition, mut values) = expected.condition();
+        let (condition, mut values) = condition(expected);
         values.insert(":restaurant_id".into(), serde_dynamo::to_attribute_value(&content.restaurant_id)?);
         values.insert(":quantity".into(), serde_dynamo::to_attribute_value(content.quantity)?);
+        values.insert(":total".into(), serde_dynamo::to_attribute_value(total)?);
         values.insert(":now".into(), serde_dynamo::to_attribute_value(now)?);
         values.insert(":one".into(), AttributeValue::N("1".into()));
         values.insert(":pending".into(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?);
 
         let update = self
-            .client
+            .once
             .update_item()
             .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .update_expression(
-                "SET restaurant_id = :restaurant_id, quantity = :quantity, updated_at = :now, version = version + :one",
+                "SET restaurant_id = :restaurant_id, quantity = :quantity, #total = :total, updated_at = :now, \
+                 version = version + :one",
             )
+            // `total` is a reserved word.
+            .expression_attribute_names("#total", "total")
             .condition_expression(format!(
                 "attribute_exists(id) AND order_status = :pending AND attribute_not_exists(accepted_at){condition}"
             ))
@@ -256,35 +221,50 @@ impl Orders {
             .send()
             .await;
         match update {
-            Ok(updated) => Ok(serde_dynamo::from_item(updated.attributes.unwrap_or_default())?),
+            Ok(updated) => Ok(order(updated.attributes.unwrap_or_default())?),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let item = failed.item.clone().ok_or(StoreError::NotFound)?;
-                    let order: Order = serde_dynamo::from_item(item)?;
-                    match order.order_status {
-                        _ if order.is_in_process() => Err(StoreError::InProcess),
-                        // As in `create`: the write of this very instant is this one, repeated.
-                        OrderStatus::Pending if order.updated_at == now && order.content() == *content => Ok(order),
-                        OrderStatus::Pending => Err(StoreError::Stale),
-                        OrderStatus::Success | OrderStatus::Failure => Err(StoreError::NotPending),
-                    }
+                    let before = order(failed.item.clone().ok_or(StoreError::NotFound)?)?;
+                    Err(refusal(before.replaced(content, total, expected, now).err()))
                 }
                 _ => Err(error.into()),
             },
         }
     }
 
-    /// Deletes an order. Needs `dynamodb:DeleteItem`.
-    pub async fn delete(&self, key: &OrderKey, expected: &Expected) -> Result<(), StoreError> {
-        let (condition, mut values) = expected.condition();
+    /// Deletes an order. If there is none, it keeps a submitted order of that id from being saved later, so that
+    /// [`StoreError::NotFound`] is final. Needs `dynamodb:DeleteItem`, and `dynamodb:PutItem` on the table of records.
+    pub async fn delete(
+        &self,
+        records: &IdempotencyRecords,
+        key: &OrderKey,
+        expected: &Expected,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self.delete_item(key, expected).await {
+            // An older order is not saved any more.
+            Err(StoreError::NotFound) if !is_too_old(key.id, now) => {
+                if records.save_new(&Operation::save(key), (), now).await? {
+                    return Err(StoreError::NotFound);
+                }
+                // The order was saved before, perhaps only now: between the deletion and the record.
+                self.delete_item(key, expected).await
+            }
+            deleted => deleted,
+        }
+    }
+
+    async fn delete_item(&self, key: &OrderKey, expected: &Expected) -> Result<(), StoreError> {
+        let (condition, mut values) = condition(expected);
         values.insert(":pending".into(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?);
         let delete = self
-            .client
+            .once
             .delete_item()
             .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
             .condition_expression(format!(
-                "attribute_exists(id) AND (order_status <> :pending OR attribute_not_exists(accepted_at)){condition}"
+                "attribute_exists(id) AND ((order_status = :pending AND attribute_not_exists(accepted_at)) \
+                 OR (order_status <> :pending AND attribute_not_exists(unsettled))){condition}"
             ))
             .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -294,9 +274,8 @@ impl Orders {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
-                    let item = failed.item.clone().ok_or(StoreError::NotFound)?;
-                    let order: Order = serde_dynamo::from_item(item)?;
-                    Err(if order.is_in_process() { StoreError::InProcess } else { StoreError::Stale })
+                    let before = order(failed.item.clone().ok_or(StoreError::NotFound)?)?;
+                    Err(refusal(before.may_be_deleted(expected).err()))
                 }
                 _ => Err(error.into()),
             },
@@ -308,92 +287,111 @@ impl Orders {
 impl Orders {
     /// Saves a submitted order, at most once, even if it has been deleted since. Needs `dynamodb:PutItem` on both tables.
     pub async fn save(&self, records: &IdempotencyRecords, order: &Order, now: Timestamp) -> Result<(), StoreError> {
-        self.create_once(records, order, &Operation::save(&order.key()), (), now).await
+        if is_too_old(order.id(), now) {
+            // Its record may have expired, so it could be saved for the second time.
+            return Err(StoreError::Failed("the order is too old to be saved".into()));
+        }
+        self.create_once(records, order, &Operation::save(order.key()), (), now).await
     }
 
-    /// Accepts an order, and returns it as it will be paid and sent; none if it was deleted, or is final. Needs
-    /// `dynamodb:UpdateItem`.
-    pub async fn accept(&self, key: &OrderKey, now: Timestamp) -> Result<Option<Order>, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(serde_dynamo::to_item(key)?))
-            .update_expression("SET accepted_at = :now, updated_at = :now, version = version + :one")
-            .condition_expression(
-                "attribute_exists(id) AND order_status = :pending AND attribute_not_exists(accepted_at)",
-            )
-            .expression_attribute_values(":now", serde_dynamo::to_attribute_value(now)?)
-            .expression_attribute_values(":one", AttributeValue::N("1".into()))
-            .expression_attribute_values(":pending", serde_dynamo::to_attribute_value(OrderStatus::Pending)?)
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let item = match update {
-            Ok(updated) => updated.attributes,
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
-                _ => return Err(error.into()),
-            },
-        };
-        let order: Option<Order> = item.map(serde_dynamo::from_item).transpose()?;
-        // If it is in process already, an earlier attempt of this step accepted it.
-        Ok(order.filter(Order::is_in_process))
-    }
-
-    /// Ends an order, once, and returns it as it ended the first time, even if it has been deleted since; none if it was
-    /// deleted before it ended. [`StoreError::Stale`] means that it was changed at the same time: retryable. Needs
-    /// `dynamodb:GetItem` and `dynamodb:PutItem` on both tables.
-    ///
-    /// A final order can be deleted at once. So the transaction that ends it saves it in a record, too, for the steps that
-    /// follow.
-    pub async fn complete(
+    /// Records a fact: reads the order, makes the transition, and saves the result if the order was not written meanwhile;
+    /// otherwise starts again. Returns the order after it; none if the order is gone. Needs `dynamodb:GetItem` and
+    /// `dynamodb:PutItem`.
+    pub async fn record(
         &self,
-        records: &IdempotencyRecords,
         key: &OrderKey,
-        outcome: &Outcome,
-        now: Timestamp,
+        transition: impl Fn(&Order) -> Option<Order>,
     ) -> Result<Option<Order>, StoreError> {
-        let operation = Operation::complete(key);
-        match self.get(key).await {
-            Ok(order) if order.order_status == OrderStatus::Pending => {
-                let ended = order.ended(outcome, now);
-                let put = Put::builder()
-                    .condition_expression("version = :version")
-                    .expression_attribute_values(":version", serde_dynamo::to_attribute_value(order.version)?);
-                self.write_once(records, &ended, put, &operation, ended.clone(), now).await.map(Some)
+        for _ in 0..RECORD_ATTEMPTS {
+            // Boxed, because the futures of the steps would exceed the compiler's depth limit.
+            let Some(before) = Box::pin(self.find(key)).await? else { return Ok(None) };
+            let Some(after) = transition(&before) else { return Ok(Some(before)) };
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(stored(&after)?))
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", serde_dynamo::to_attribute_value(before.version())?);
+            match Box::pin(put.send()).await {
+                Ok(_) => return Ok(Some(after)),
+                // The SDK repeats a write whose answer got lost. So this may be its own work, which the transition
+                // recognises in the order that it finds next.
+                Err(error)
+                    if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {}
+                Err(error) => return Err(error.into()),
             }
-            Ok(order) => Ok(Some(order)),
-            Err(StoreError::NotFound) => records.answer(&operation).await,
-            Err(error) => Err(error),
         }
+        Err(StoreError::Unavailable("the order is written too often at the same time".into()))
     }
 
-    /// Records in a failed order that its refund failed, unless the order was deleted. Needs `dynamodb:PutItem`.
-    pub async fn note_failed_refund(&self, order: &Order, now: Timestamp) -> Result<Order, StoreError> {
-        let noted = order.clone().with_failed_refund();
-        if noted == *order {
-            return Ok(noted);
-        }
-        let noted = noted.written(now);
-        let put = self
+    /// Key of the order with that id, if the order is not settled. Needs `dynamodb:Query` on the index.
+    pub async fn find_unsettled(&self, id: OrderId) -> Result<Option<OrderKey>, StoreError> {
+        let items = self
             .client
-            .put_item()
+            .query()
             .table_name(&self.table)
-            .set_item(Some(serde_dynamo::to_item(&noted)?))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", serde_dynamo::to_attribute_value(order.version)?)
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(noted),
-            // Only this step changes a final order: the order was deleted, or an earlier attempt wrote it.
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(noted)
+            .index_name(UNSETTLED)
+            .key_condition_expression("unsettled = :partition")
+            .filter_expression("id = :id")
+            .expression_attribute_values(":partition", AttributeValue::S(OrderForm::partition(id).into()))
+            .expression_attribute_values(":id", serde_dynamo::to_attribute_value(id)?)
+            .into_paginator()
+            .items()
+            .send();
+        let found = items.collect::<Result<Vec<_>, _>>().await?;
+        Ok(found.into_iter().next().map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// Keys of the orders that are not settled, and were last written before that instant, the oldest first. Needs
+    /// `dynamodb:Query` on the index.
+    pub async fn unsettled(&self, before: Timestamp) -> Result<Vec<(OrderKey, Timestamp)>, StoreError> {
+        let mut found = Vec::new();
+        for partition in OrderForm::PARTITIONS {
+            let items = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(UNSETTLED)
+                .key_condition_expression("unsettled = :partition AND updated_at < :before")
+                .expression_attribute_values(":partition", AttributeValue::S(partition.into()))
+                .expression_attribute_values(":before", serde_dynamo::to_attribute_value(before)?)
+                .into_paginator()
+                .items()
+                .send();
+            for item in items.collect::<Result<Vec<_>, _>>().await? {
+                let Unsettled { key, updated_at } = serde_dynamo::from_item(item)?;
+                found.push((key, updated_at));
             }
-            Err(error) => Err(error.into()),
         }
+        found.sort_by_key(|(_, updated_at)| *updated_at);
+        Ok(found)
+    }
+}
+
+/// Item of the index.
+#[derive(Deserialize)]
+struct Unsettled {
+    #[serde(flatten)]
+    key: OrderKey,
+    updated_at: Timestamp,
+}
+
+fn stored(order: &Order) -> Result<Item, StoreError> {
+    Ok(serde_dynamo::to_item(OrderForm::stored(order))?)
+}
+
+fn order(item: Item) -> Result<Order, StoreError> {
+    Ok(serde_dynamo::from_item(item)?)
+}
+
+/// Meaning of a write that DynamoDB refused, as the domain judges the order before it.
+fn refusal(judged: Option<Refusal>) -> StoreError {
+    match judged {
+        Some(Refusal::NotPending) => StoreError::NotPending,
+        Some(Refusal::InProcess) => StoreError::InProcess,
+        Some(Refusal::Stale) => StoreError::Stale,
+        None => StoreError::Failed("DynamoDB refused a write that the order allows".into()),
     }
 }
 

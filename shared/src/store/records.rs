@@ -66,17 +66,28 @@ impl IdempotencyRecords {
         }
     }
 
-    /// The answer that was saved for an operation. Needs `dynamodb:GetItem`.
-    pub async fn answer<A: DeserializeOwned>(&self, operation: &Operation) -> Result<Option<A>, StoreError> {
-        let found = self
+    /// Saves the answer to an operation, unless there is a record of it. Returns true if it did; if the answer to the request
+    /// gets lost, the SDK's repeat returns false. Needs `dynamodb:PutItem`.
+    pub async fn save_new<A: Serialize>(
+        &self,
+        operation: &Operation,
+        answer: A,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let put = self
             .client
-            .get_item()
+            .put_item()
             .table_name(&self.table)
-            .key("id", AttributeValue::S(operation.record_id().to_owned()))
-            .consistent_read(true)
-            .send()
-            .await?;
-        found.item.map(|record| first_answer(record, operation)).transpose()
+            .set_item(Some(serde_dynamo::to_item(operation.record(answer, now))?))
+            .condition_expression(IS_NEW)
+            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()));
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Step of a transaction that saves a record, unless there is one.

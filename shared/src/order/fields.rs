@@ -1,38 +1,44 @@
-//! An order, and the rules for each of its fields.
+//! The fields of an order. Each type is made only by parsing, so a value that exists is valid.
 //!
-//! Every type here is parsed, once, where its value comes in; whoever holds one holds a good value.
-//! The serde form of these types is the wire form of the API and the form in the table alike.
+//! Their serde form is the wire form of the API and the form in the table alike: there is one form to keep in step, and an
+//! item is readable in the console.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::{ContextV7, Uuid};
 
-/// Why a value is not allowed: a phrase that follows the name of the field.
+/// Rule that a value breaks: a phrase that follows the name of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(&'static str);
 
 impl Invalid {
-    /// The phrase that says what is allowed.
+    /// `allowed` says which values are allowed: "must be ...".
     #[must_use]
     pub const fn new(allowed: &'static str) -> Self {
         Self(allowed)
     }
 }
 
-/// Characters of a name: at least one, at most this many.
+/// Length of a name at most, in characters.
 const MAX_NAME_CHARS: usize = 128;
 
 fn is_name(value: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&value.chars().count())
-        // Neither can SQS carry the last two ("SendMessage", Amazon SQS API Reference).
-        && !value.chars().any(|c| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
+        && value.chars().all(is_text)
         && value.trim().len() == value.len()
 }
 
-/// Who ordered. It stands in paths, so it is free of what a path gives a meaning to.
+/// Returns true if the table, the queue and the topic take the character: SQS refuses U+FFFE and U+FFFF (`SendMessage`,
+/// Amazon SQS API Reference).
+pub(crate) fn is_text(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
+/// Owner of an order. It is part of paths, so it has no character that has a meaning in a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
@@ -42,7 +48,7 @@ fn is_name(value: &str) -> bool {
 pub struct UserId(String);
 
 impl UserId {
-    /// The value as it stands on the wire.
+    /// The value in its wire form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,8 +76,8 @@ impl From<UserId> for String {
     }
 }
 
-/// Where it is ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Restaurant of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, min_length = 1, max_length = 128, example = "Restaurant 3",
@@ -99,8 +105,8 @@ impl From<RestaurantId> for String {
     }
 }
 
-/// How many: 1 to 1000. Answered as a string; accepted as a string of digits or as a JSON integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Quantity: 1 to 1000. Sent as a string; accepted as a string of digits or as a JSON integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, pattern = "^([1-9][0-9]{0,2}|1000)$", example = "3",
 ))]
@@ -108,6 +114,14 @@ pub struct Quantity(u16);
 
 impl Quantity {
     const ALLOWED: &str = "must be an integer from 1 to 1000, as a number or as a string of digits";
+}
+
+impl Quantity {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0
+    }
 }
 
 impl TryFrom<u64> for Quantity {
@@ -161,7 +175,7 @@ impl<'de> Deserialize<'de> for Quantity {
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Quantity, E> {
-                // One spelling a number: neither "+3" nor "03".
+                // One spelling for each number: neither "+3" nor "03".
                 match value.parse::<u64>() {
                     Ok(number) if number.to_string() == value => self.visit_u64(number),
                     _ => Err(E::custom(Invalid(Quantity::ALLOWED))),
@@ -173,8 +187,8 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-/// An instant, to the nanosecond. On the wire it is RFC 3339 in UTC, always with nine decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+/// An instant, to the nanosecond. Its wire form is RFC 3339 in UTC, always with nine decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, format = DateTime, example = "2023-01-02T22:06:33.637839308Z",
 ))]
@@ -192,6 +206,18 @@ impl Timestamp {
     pub fn epoch_seconds(self) -> i64 {
         self.0.timestamp()
     }
+
+    /// The instant `duration` before this one.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0 - duration)
+    }
+
+    /// Time since an earlier instant; zero if that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).to_std().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -206,9 +232,10 @@ impl Serialize for Timestamp {
     }
 }
 
-/// An order's name within its user's orders: a `UUIDv7` (RFC 9562) that the server makes, so that ids sort by age.
+/// Id of an order: a `UUIDv7` (RFC 9562) of the instant at which the server made it. So ids sort by age, which gives lists
+/// "newest first" without an index.
 ///
-/// Only the canonical spelling (lower case, hyphens) is an id: one order has one URL.
+/// Only the canonical spelling (lower case, hyphens) is an id, so an order has one URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
@@ -217,8 +244,8 @@ impl Serialize for Timestamp {
 pub struct OrderId(Uuid);
 
 impl OrderId {
-    /// A new id of that instant. The bits after the milliseconds carry the instant's fraction (RFC 9562, 6.2
-    /// method 3), so that orders made within one millisecond by several functions sort too.
+    /// A new id of that instant. The bits after the milliseconds hold the fraction of the instant (RFC 9562, 6.2 method 3),
+    /// so orders that several functions make within one millisecond sort as well.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
         let seconds = u64::try_from(at.0.timestamp()).unwrap_or_default();
@@ -228,10 +255,18 @@ impl OrderId {
 }
 
 impl OrderId {
-    /// The bits of it that are there by chance alone: its last 62 (RFC 9562, 5.7).
+    /// Its random bits: the last 62 (RFC 9562, 5.7).
     #[must_use]
     pub(crate) fn random_bits(self) -> u64 {
         self.0.as_u64_pair().1 & (u64::MAX >> 2)
+    }
+
+    /// Age of the order, by the instant in its id. An id that is not of version 7 counts as made in 1970.
+    #[must_use]
+    pub fn age(self, now: Timestamp) -> Duration {
+        let (seconds, nanos) = self.0.get_timestamp().map(|at| at.to_unix()).unwrap_or_default();
+        let made = i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, nanos));
+        now.since(Timestamp(made.unwrap_or_default()))
     }
 }
 
@@ -252,16 +287,16 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Counts the writes of one order, from 1. Its `ETag`.
+/// Version of an order: the number of its writes, from 1. The `ETag` is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, minimum = 1, example = 1))]
 pub struct Version(u64);
 
 impl Version {
-    /// The version of an order that has just been made.
+    /// Version of a new order.
     pub const FIRST: Self = Self(1);
 
-    /// What the writer of this version would write next.
+    /// The version after the next write.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -286,21 +321,21 @@ impl fmt::Display for Version {
     }
 }
 
-/// How far an order has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OrderStatus {
-    /// Made, and still open to changes.
+    /// Not final.
     Pending,
-    /// Ended well.
+    /// Paid and delivered.
     Success,
-    /// Ended, but not as it was wished.
+    /// Not delivered, and the payment is refunded or owed.
     Failure,
 }
 
 impl OrderStatus {
-    /// The status as it stands on the wire.
+    /// The status in its wire form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -311,191 +346,16 @@ impl OrderStatus {
     }
 }
 
-/// What becomes of an order by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Automatic processing of an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Processing {
-    /// Nothing: it is recorded, and stays PENDING.
+    /// None: it is recorded, and stays PENDING.
     #[default]
     None,
     /// It is accepted, paid and sent to the restaurant.
     Workflow,
-}
-
-/// How an order ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "order_status", rename_all = "UPPERCASE")]
-pub enum Outcome {
-    /// It is paid, and the restaurant has it.
-    Success {
-        /// When it was paid.
-        paid_at: Timestamp,
-    },
-    /// It has failed, and nobody is to pay for it.
-    Failure {
-        /// Why.
-        error_message: String,
-        /// Whether what was paid could not be given back: an operator must do it.
-        #[serde(default)]
-        refund_failed: bool,
-    },
-}
-
-impl Outcome {
-    /// Whether an operator must give back what was paid.
-    #[must_use]
-    pub fn is_refund_failed(&self) -> bool {
-        matches!(self, Self::Failure { refund_failed: true, .. })
-    }
-}
-
-/// What is said of an order for which a refund could not be made.
-const REFUND_FAILED: &str = "; the refund has failed and is to be made by hand";
-
-/// What names one order.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct OrderKey {
-    /// Whose order it is.
-    pub user_id: UserId,
-    /// Which of their orders.
-    pub id: OrderId,
-}
-
-/// What a client says of an order that it makes or changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderContent {
-    /// Where it is ordered.
-    pub restaurant_id: RestaurantId,
-    /// How many.
-    pub quantity: Quantity,
-}
-
-/// An order. The first six fields stand on the wire in just this order; more may follow them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Order {
-    /// Whose order it is.
-    pub user_id: UserId,
-    /// Where it is ordered.
-    pub restaurant_id: RestaurantId,
-    /// How many.
-    pub quantity: Quantity,
-    /// Which of the user's orders this is.
-    pub id: OrderId,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// How far it has come.
-    pub order_status: OrderStatus,
-    /// When it was last written.
-    pub updated_at: Timestamp,
-    /// How often it was written.
-    pub version: Version,
-    /// What becomes of it by itself.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(required = true))]
-    pub processing: Processing,
-    /// When it was accepted. From then on until it is final nobody changes or deletes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub accepted_at: Option<Timestamp>,
-    /// When it was paid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub paid_at: Option<Timestamp>,
-    /// When it became final.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub completed_at: Option<Timestamp>,
-    /// Why it has failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub error_message: Option<String>,
-}
-
-impl Order {
-    /// The fields that the server sets. Sent by a client they are ignored, so that an order can be sent back as it
-    /// was received.
-    pub const SERVER_FIELDS: [&str; 10] = [
-        "id",
-        "created_at",
-        "order_status",
-        "updated_at",
-        "version",
-        "processing",
-        "accepted_at",
-        "paid_at",
-        "completed_at",
-        "error_message",
-    ];
-
-    /// A new order of that instant, PENDING.
-    #[must_use]
-    pub fn new(user_id: UserId, content: OrderContent, processing: Processing, now: Timestamp) -> Self {
-        Self {
-            user_id,
-            restaurant_id: content.restaurant_id,
-            quantity: content.quantity,
-            id: OrderId::new(now),
-            created_at: now,
-            order_status: OrderStatus::Pending,
-            updated_at: now,
-            version: Version::FIRST,
-            processing,
-            accepted_at: None,
-            paid_at: None,
-            completed_at: None,
-            error_message: None,
-        }
-    }
-
-    /// Whether it is being paid and sent: accepted, and not final yet.
-    #[must_use]
-    pub fn is_in_process(&self) -> bool {
-        self.order_status == OrderStatus::Pending && self.accepted_at.is_some()
-    }
-
-    /// The order as it is when it ends in that way at that instant.
-    #[must_use]
-    pub fn ended(&self, outcome: &Outcome, now: Timestamp) -> Self {
-        let ended = Self { completed_at: Some(now), ..self.clone() }.written(now);
-        match outcome {
-            Outcome::Success { paid_at } => {
-                Self { order_status: OrderStatus::Success, paid_at: Some(*paid_at), ..ended }
-            }
-            Outcome::Failure { error_message, refund_failed } => {
-                let failed =
-                    Self { order_status: OrderStatus::Failure, error_message: Some(error_message.clone()), ..ended };
-                if *refund_failed { failed.with_failed_refund() } else { failed }
-            }
-        }
-    }
-
-    /// The order, and in it that what was paid could not be given back.
-    #[must_use]
-    pub fn with_failed_refund(self) -> Self {
-        let message = self.error_message.unwrap_or_default();
-        let message = if message.ends_with(REFUND_FAILED) { message } else { message + REFUND_FAILED };
-        Self { error_message: Some(message), ..self }
-    }
-
-    /// The order after a write at that instant.
-    #[must_use]
-    pub fn written(self, now: Timestamp) -> Self {
-        Self { updated_at: now, version: self.version.next(), ..self }
-    }
-
-    /// What a client says of it.
-    #[must_use]
-    pub fn content(&self) -> OrderContent {
-        OrderContent { restaurant_id: self.restaurant_id.clone(), quantity: self.quantity }
-    }
-
-    /// What names it.
-    #[must_use]
-    pub fn key(&self) -> OrderKey {
-        OrderKey { user_id: self.user_id.clone(), id: self.id }
-    }
 }
 
 #[cfg(test)]
@@ -506,25 +366,6 @@ mod tests {
 
     fn parse<T: de::DeserializeOwned>(value: Value) -> Result<T, String> {
         serde_json::from_value(value).map_err(|error| error.to_string())
-    }
-
-    fn order() -> Order {
-        parse(json!({
-            "user_id": "Burger_2", "restaurant_id": "Restaurant 3", "quantity": "3",
-            "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1", "created_at": "2023-01-02T22:06:33.637839308Z",
-            "order_status": "PENDING", "updated_at": "2023-01-02T22:06:33.637839308Z", "version": 1,
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn an_order_has_exactly_its_wire_form() {
-        assert_eq!(
-            serde_json::to_string(&order()).unwrap(),
-            r#"{"user_id":"Burger_2","restaurant_id":"Restaurant 3","quantity":"3","#.to_owned()
-                + r#""id":"01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1","created_at":"2023-01-02T22:06:33.637839308Z","#
-                + r#""order_status":"PENDING","updated_at":"2023-01-02T22:06:33.637839308Z","version":1,"processing":"none"}"#,
-        );
     }
 
     #[test]
@@ -612,7 +453,7 @@ mod tests {
 
     #[test]
     fn an_id_has_one_spelling() {
-        let id = order().id.to_string();
+        let id = OrderId::new(Timestamp::now()).to_string();
         assert!(OrderId::try_from(id.clone()).is_ok());
         for other in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), String::new(), "7".into()] {
             assert!(OrderId::try_from(other.clone()).is_err(), "{other}");
