@@ -127,6 +127,16 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_put_lives_a_day_and_one_of_a_submitted_order_90_days() {
+        let now = Timestamp::now();
+        let days =
+            |operation: &Operation| (operation.record((), now).expires_at - now.epoch_seconds()) / (24 * 60 * 60);
+        let request = |processing| Operation::request("Ann", &key("k"), "/orders", b"{}", processing);
+        assert_eq!((days(&request(Processing::None)), days(&request(Processing::Workflow))), (1, 90));
+        assert_eq!(days(&Operation::save(&crate::fixtures::key("Ann"))), 90);
+    }
+
+    #[test]
     fn a_record_is_of_one_callers_one_request() {
         let request = Operation::request("Ann", &key("k"), "PUT /orders", b"{}", Processing::None);
         let record = request.record((), Timestamp::now());

@@ -1,10 +1,14 @@
 //! The recovery of orders whose execution failed, timed out or was stopped, and the sweep, which finds those whose status
 //! event was lost.
 
+use std::fmt::Debug;
+use std::ops::Add;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 
 use crate::aws::{StateMachine, Topic};
 use crate::environment::{self, EnvironmentError};
@@ -164,6 +168,12 @@ const IDLE_TIME: Duration = Duration::from_mins(15);
 /// Age up to which the sweep looks at failed executions.
 const LOOK_BACK: Duration = Duration::from_hours(48);
 
+/// Number of recoveries that a sweep makes at the same time.
+const AT_ONCE: usize = 20;
+
+/// Time that a sweep gives one recovery.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(20);
+
 /// The sweep: it finds orders that are not settled although nothing works on them any more, for example because a status
 /// event was lost, and recovers them.
 #[derive(Debug)]
@@ -189,17 +199,24 @@ impl Sweep {
     /// never saved. If one can't be recovered, the others still are, and the next sweep tries it again.
     pub async fn run(&self) -> Result<Swept, Cause> {
         let now = Timestamp::now();
-        let unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + IDLE_TIME)).await?;
+        let (executions, orders) = tokio::join!(self.sweep_executions(now), self.sweep_orders(now));
+        Ok(executions? + orders?)
+    }
+
+    async fn sweep_executions(&self, now: Timestamp) -> Result<Swept, Cause> {
+        let failed = self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await?;
+        Ok(Swept::all(failed, async |execution| self.recover_execution(execution).await).await)
+    }
+
+    async fn sweep_orders(&self, now: Timestamp) -> Result<Swept, Cause> {
+        let mut unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + IDLE_TIME)).await?;
         let oldest = unsettled.first().map(|(_, updated_at)| now.since(*updated_at).as_secs());
         tracing::info!(oldest_unsettled_seconds = oldest.unwrap_or_default(), orders = unsettled.len(), "unsettled");
-        let mut swept = Swept::default();
-        for (key, _) in unsettled {
-            swept.count(&key.id.to_string(), self.recovery.recover(&key, None).await);
-        }
-        for execution in self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await? {
-            swept.count(&execution, self.recover_execution(&execution).await);
-        }
-        Ok(swept)
+        // Each sweep starts elsewhere, in case the function's time is over before all had their turn.
+        let start = usize::try_from(now.epoch_seconds()).unwrap_or_default() % unsettled.len().max(1);
+        unsettled.rotate_left(start);
+        let keys = unsettled.into_iter().map(|(key, _)| key);
+        Ok(Swept::all(keys, async |key| self.recovery.recover(key, None).await).await)
     }
 
     async fn recover_execution(&self, execution_arn: &str) -> Result<(), Cause> {
@@ -211,22 +228,44 @@ impl Sweep {
 }
 
 /// Result of a sweep.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
     recovered: usize,
     failed: usize,
 }
 
 impl Swept {
-    /// Counts an order or an execution. One that can't be recovered does not keep the others from it.
-    fn count(&mut self, subject: &str, recovered: Result<(), Cause>) {
-        match recovered {
-            Ok(()) => self.recovered += 1,
-            Err(cause) => {
-                self.failed += 1;
-                tracing::error!(subject, error = telemetry::describe(cause.as_ref()), "not recovered");
-            }
-        }
+    /// Recovers all of them, some at a time and each within a limit, so that those whose provider hangs do not hold up the
+    /// others.
+    async fn all<S: Debug>(
+        subjects: impl IntoIterator<Item = S>,
+        recover: impl AsyncFn(&S) -> Result<(), Cause>,
+    ) -> Self {
+        let recover = &recover;
+        let recoveries = subjects.into_iter().map(|subject| {
+            let recovery = async move {
+                // Boxed, because the nested futures would exceed the compiler's depth limit.
+                let recovered = tokio::time::timeout(RECOVERY_LIMIT, Box::pin(recover(&subject))).await;
+                match recovered.unwrap_or_else(|late| Err(late.into())) {
+                    Ok(()) => Self { recovered: 1, failed: 0 },
+                    Err(cause) => {
+                        let error = telemetry::describe(cause.as_ref());
+                        tracing::error!(subject = format!("{subject:?}"), error, "not recovered");
+                        Self { recovered: 0, failed: 1 }
+                    }
+                }
+            };
+            recovery.instrument(telemetry::span("sweep-orders"))
+        });
+        stream::iter(recoveries).buffer_unordered(AT_ONCE).fold(Self::default(), async |sum, one| sum + one).await
+    }
+}
+
+impl Add for Swept {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { recovered: self.recovered + other.recovered, failed: self.failed + other.failed }
     }
 }
 
@@ -252,5 +291,17 @@ mod tests {
     fn a_status_change_without_input_is_refused() {
         assert!(StatusChange::parse(&event(&Value::Null)).is_err());
         assert!(StatusChange::parse("").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn orders_that_hang_hold_up_no_other() {
+        let started = tokio::time::Instant::now();
+        let swept = Swept::all(0..101, async |n| match n {
+            100 => Ok(()),
+            0 => Err("refused".into()),
+            _ => std::future::pending().await,
+        });
+        assert_eq!(swept.await, Swept { recovered: 1, failed: 100 });
+        assert!(started.elapsed() <= 6 * RECOVERY_LIMIT, "they are recovered at the same time");
     }
 }

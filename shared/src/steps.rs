@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::aws::Topic;
 use crate::lambda::TaskError;
-use crate::order::{Order, OrderKey, Step, Timestamp};
+use crate::order::{Order, OrderKey, Refund, Step, Timestamp};
 use crate::providers::{Cancellation, Charge, Delivery, PaymentProvider, ProviderError, Restaurant};
 use crate::store::{Orders, StoreError};
 use crate::{environment, telemetry};
@@ -21,15 +21,15 @@ impl DeliveryLimit {
     ///
     /// | variable | value |
     /// |---|---|
-    /// | `DELIVERY_MINUTES` | minutes from the payment in which a restaurant must confirm an order: 0 to 1440 |
+    /// | `DELIVERY_MINUTES` | minutes from the payment in which a restaurant must confirm an order: 0 to 240 |
     pub fn from_environment() -> Result<Self, environment::EnvironmentError> {
         Self::parse(&environment::required("DELIVERY_MINUTES", "a number of minutes")?)
     }
 
     fn parse(minutes: &str) -> Result<Self, environment::EnvironmentError> {
-        let minutes: Option<u64> = minutes.parse().ok().filter(|minutes| *minutes <= 24 * 60);
+        let minutes: Option<u64> = minutes.parse().ok().filter(|minutes| *minutes <= 240);
         let minutes =
-            minutes.ok_or_else(|| environment::EnvironmentError::new("DELIVERY_MINUTES", "must be 0 to 1440"))?;
+            minutes.ok_or_else(|| environment::EnvironmentError::new("DELIVERY_MINUTES", "must be 0 to 240"))?;
         Ok(Self(Duration::from_secs(60 * minutes)))
     }
 }
@@ -110,7 +110,8 @@ pub async fn accept(orders: &Orders, key: &OrderKey) -> Result<Step, TaskError> 
     Ok(record(orders, key, |order| order.accepted(Timestamp::now())).await?)
 }
 
-/// Takes the payment. A payment that is learned after the decision to fail is refunded at once.
+/// Takes the payment. A payment that is learned after the decision to fail is refunded at once, or by the sweep if the
+/// order is final.
 pub async fn charge(
     orders: &Orders,
     payment: &PaymentProvider,
@@ -176,12 +177,16 @@ pub async fn refund(
     match payment.refund(&order, trace).await.inspect_err(alarm) {
         Ok(()) => Ok(record(orders, key, |current| current.refunded(Timestamp::now())).await?),
         Err(ProviderError::NotFound) => {
-            let next = record(orders, key, |current| current.refund_not_found(&order, Timestamp::now())).await?;
-            if next == Step::Refund {
-                return Err(ProviderError::NotFound.into());
+            let order = orders.record(key, |current| current.refund_not_found(&order, Timestamp::now())).await?;
+            match order.as_ref().and_then(Order::refund) {
+                Some(Refund::Owed) => return Err(ProviderError::NotFound.into()),
+                Some(Refund::Failed | Refund::Unknown) => {
+                    telemetry::needs_operator("the payment provider knows of no such payment: look at its account");
+                }
+                // Another process has refunded it, or the order is gone.
+                Some(Refund::Made) | None => {}
             }
-            telemetry::needs_operator("the payment provider knows of no such payment: look at its account");
-            Ok(next)
+            Ok(next(order.as_ref()))
         }
         Err(error) => Err(error.into()),
     }

@@ -492,6 +492,17 @@ def test_the_state_machine_is_durable_and_traced(translated: dict) -> None:
     assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
+def test_a_step_has_more_time_than_its_calls_take_and_less_than_its_task(translated: dict, root: Path) -> None:
+    machine = json.loads((root / "statemachine/order.asl.json").read_text())
+    tasks = [state for state in machine["States"].values() if state["Type"] == "Task"]
+    names = {task["Arguments"]["FunctionName"].strip("${}") for task in tasks}
+    functions = of_type(translated, "AWS::Lambda::Function")
+    # Three calls of the store of 6 seconds and one of a provider of 5 seconds: see aws::sdk_config and providers.rs.
+    slowest = 3 * 6 + 5
+    for name in names:
+        assert slowest < functions[name]["Timeout"] < min(task["TimeoutSeconds"] for task in tasks), name
+
+
 def test_failed_executions_are_sent_to_the_recovery_queue(template: dict) -> None:
     (rule,) = of_type(template, "AWS::Events::Rule").values()
     assert rule["EventPattern"] == {

@@ -3,7 +3,7 @@
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 use shared::aws::{self, Topic};
-use shared::order::{Order, OrderId, Timestamp};
+use shared::order::{Order, OrderId, Refund, Timestamp};
 use shared::store::Orders;
 use shared::{Cause, lambda, steps, telemetry};
 
@@ -43,5 +43,9 @@ async fn settle_order(orders: &Orders, topic: &Topic, Call { id }: Call) -> Resu
     }
     orders.record(&key, |order| order.settled_by_hand(Timestamp::now())).await?;
     steps::complete(orders, topic, &key).await?;
-    Ok(Answer::Order(orders.get(&key).await?))
+    let after = orders.get(&key).await?;
+    Ok(match after.refund() {
+        Some(Refund::Made) => Answer::Order(after),
+        _ => Answer::Error("the order has changed meanwhile: look at it, and at the provider's account, again".into()),
+    })
 }

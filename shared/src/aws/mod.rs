@@ -68,7 +68,7 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 }
 
 /// Configuration that every client starts from: region, credentials and endpoints from the environment, and one HTTP
-/// client. Its limits leave a function time to answer after a failed call, within its own timeout of 10 s.
+/// client. A call takes 6 s at most, so a function has time to answer after one that fails.
 pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client())
