@@ -232,7 +232,7 @@ impl Backend {
             Self::Simulator { failures_percent } => simulate(operation, order.id(), *failures_percent),
             Self::Http { client, url } => post(client, url.clone(), operation, order, trace).await?,
         };
-        tracing::info!(status = answer.status.as_u16(), "{}", operation.path());
+        tracing::info!("{}: {}", operation.path(), answer.status.as_u16());
         Ok(answer)
     }
 }
