@@ -26,14 +26,14 @@ pub struct Entry {
     pub status: u16,
 }
 
-/// What the providers have done about an order in the end.
+/// Balance of an order at the providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Balance {
-    /// Minor units that were taken and not given back.
+    /// Minor units that were charged and not refunded.
     pub kept: i64,
-    /// Whether the restaurant delivers the order.
+    /// The restaurant delivers the order.
     pub delivered: bool,
-    /// Whether the restaurant has granted a cancellation.
+    /// The restaurant has granted a cancellation.
     pub cancelled: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Balance {
 #[derive(Debug, Default)]
 struct Account {
     balance: Balance,
-    /// Whether a refund keeps any charge from being taken.
+    /// A refund keeps any charge from being taken.
     is_closed: bool,
     /// Answers that settle a request, by its `Idempotency-Key`: a repeat gets the same.
     answers: HashMap<String, u16>,

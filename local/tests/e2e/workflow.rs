@@ -1,5 +1,5 @@
 //! Submitted orders: from the public API through the real queue and the real state machine to the tests' providers. Each
-//! scenario ends with the balance of the order's account there: what was taken and not given back, and whether the order
+//! scenario ends with the balance of the order's account there: what was charged and not refunded, and whether the order
 //! is delivered.
 
 mod charges;
