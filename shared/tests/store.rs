@@ -108,8 +108,12 @@ async fn a_change_replaces_the_content_and_raises_the_version() {
 async fn a_write_for_another_version_is_stale_and_changes_nothing() {
     let table = Table::new().await;
     let order = table.created("Ann").await;
-    for versions in [vec![], vec![order.version().next()], vec![Version::from(7), Version::from(8)]] {
-        let expected = Expected::OneOf(versions);
+    for expected in [
+        Expected::OneOf(vec![]),
+        Expected::OneOf(vec![order.version().next()]),
+        Expected::OneOf(vec![Version::from(7), Version::from(8)]),
+        Expected::NoneOf(vec![Version::from(7), order.version()]),
+    ] {
         let replaced = table.replace(order.key(), &content(7), &expected).await;
         assert!(matches!(replaced, Err(StoreError::Stale)), "{replaced:?}");
         assert!(matches!(table.delete(order.key(), &expected).await, Err(StoreError::Stale)));
@@ -117,8 +121,12 @@ async fn a_write_for_another_version_is_stale_and_changes_nothing() {
     assert_eq!(table.orders.get(order.key()).await.unwrap(), order);
 
     let many = Expected::OneOf((1..=100).map(Version::from).collect());
-    table.replace(order.key(), &content(7), &many).await.unwrap();
-    table.delete(order.key(), &many).await.unwrap();
+    let others = Expected::NoneOf((3..=102).map(Version::from).collect());
+    for expected in [many, others, Expected::NoneOf(vec![])] {
+        let order = table.created("Ann").await;
+        table.replace(order.key(), &content(7), &expected).await.unwrap();
+        table.delete(order.key(), &expected).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -521,7 +529,13 @@ fn states() -> Vec<(&'static str, Order)> {
 async fn the_conditions_of_writes_decide_as_the_order_does() {
     let table = Table::new().await;
     for (state, order) in states() {
-        for expected in [Expected::Any, Expected::OneOf(vec![order.version()]), Expected::OneOf(vec![])] {
+        for expected in [
+            Expected::Any,
+            Expected::OneOf(vec![order.version()]),
+            Expected::OneOf(vec![]),
+            Expected::NoneOf(vec![order.version()]),
+            Expected::NoneOf(vec![order.version().next()]),
+        ] {
             let put = async || {
                 let item = serde_dynamo::to_item(OrderForm::stored(&order)).unwrap();
                 table.client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();

@@ -122,6 +122,8 @@ pub enum Expected {
     Any,
     /// One of these; an empty list matches no order.
     OneOf(Vec<Version>),
+    /// Any but these.
+    NoneOf(Vec<Version>),
 }
 
 impl Expected {
@@ -134,6 +136,23 @@ impl Expected {
         match self {
             Self::Any => true,
             Self::OneOf(versions) => versions.contains(&version),
+            Self::NoneOf(versions) => !versions.contains(&version),
+        }
+    }
+
+    /// The versions that both expect.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Any, expected) | (expected, Self::Any) => expected,
+            (Self::OneOf(mut versions), expected) | (expected, Self::OneOf(mut versions)) => {
+                versions.retain(|version| expected.matches(*version));
+                Self::OneOf(versions)
+            }
+            (Self::NoneOf(mut versions), Self::NoneOf(others)) => {
+                versions.extend(others);
+                Self::NoneOf(versions)
+            }
         }
     }
 }

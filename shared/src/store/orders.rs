@@ -26,20 +26,20 @@ const RECORD_ATTEMPTS: usize = 10;
 
 /// The part of a write's condition that names the versions, and the values in it.
 fn condition(expected: &Expected) -> (String, Item) {
-    match expected {
-        Expected::Any => (String::new(), Item::new()),
-        Expected::OneOf(versions) => {
-            // DynamoDB does not allow an empty list, and no order has version 0.
-            let numbers = if versions.is_empty() { vec![0] } else { versions.iter().map(|v| v.get()).collect() };
-            let values: Item = numbers
-                .into_iter()
-                .enumerate()
-                .map(|(n, version)| (format!(":version{n}"), AttributeValue::N(version.to_string())))
-                .collect();
-            let names = values.keys().cloned().collect::<Vec<_>>().join(", ");
-            (format!(" AND version IN ({names})"), values)
-        }
-    }
+    let (operator, versions) = match expected {
+        Expected::Any => return (String::new(), Item::new()),
+        Expected::OneOf(versions) => ("", versions),
+        Expected::NoneOf(versions) => ("NOT ", versions),
+    };
+    // DynamoDB does not allow an empty list, and no order has version 0.
+    let numbers = if versions.is_empty() { vec![0] } else { versions.iter().map(|v| v.get()).collect() };
+    let values: Item = numbers
+        .into_iter()
+        .enumerate()
+        .map(|(n, version)| (format!(":version{n}"), AttributeValue::N(version.to_string())))
+        .collect();
+    let names = values.keys().cloned().collect::<Vec<_>>().join(", ");
+    (format!(" AND {operator}(version IN ({names}))"), values)
 }
 
 /// The table of orders: partition key `user_id`, sort key `id`.
