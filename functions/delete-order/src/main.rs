@@ -2,7 +2,7 @@
 
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
-use shared::http::{self, Problem, Response, request, response};
+use shared::http::{self, Problem, Response, request, request::Conditions, response};
 use shared::order::Timestamp;
 use shared::store::{IdempotencyRecords, Orders};
 use shared::{aws, telemetry};
@@ -23,7 +23,7 @@ async fn delete_order(
     request: Request,
 ) -> Result<Response, Problem> {
     let key = request::order_key(&request, &caller)?;
-    let expected = request::if_match(request.headers())?;
+    let expected = Conditions::parse(&request)?.expected();
     orders.delete(records, &key, &expected, Timestamp::now()).await?;
     Ok(response::no_content())
 }

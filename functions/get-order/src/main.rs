@@ -2,7 +2,7 @@
 
 use lambda_http::{Error, Request};
 use shared::caller::Caller;
-use shared::http::{self, Problem, Response, request, response};
+use shared::http::{self, Problem, Response, request, request::Conditions, response};
 use shared::store::Orders;
 use shared::{aws, telemetry};
 
@@ -14,6 +14,8 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn get_order(orders: &Orders, caller: Caller, request: Request) -> Result<Response, Problem> {
-    let order = orders.get(&request::order_key(&request, &caller)?).await?;
-    response::order(&order)
+    let key = request::order_key(&request, &caller)?;
+    let conditions = Conditions::parse(&request)?;
+    let order = orders.get(&key).await?;
+    response::read(&order, &conditions)
 }

@@ -96,13 +96,13 @@ impl ProblemKind {
         when: "the order is being paid and sent",
         header: None,
     };
-    /// A version that `If-Match` does not name.
+    /// A version that does not fulfil `If-Match` or `If-None-Match`.
     pub const STALE_VERSION: Self = Self {
         name: "stale-version",
         status: Some(StatusCode::PRECONDITION_FAILED),
-        title: "The order has another version",
-        detail: "The order's version is not among those in If-Match. Read the order, then repeat the change with its current ETag.",
-        when: "the order has another version than `If-Match` names",
+        title: "The order's version does not meet the condition",
+        detail: "If-Match does not name the order's version, or If-None-Match does. Read the order, then repeat the change with its current ETag in If-Match.",
+        when: "`If-Match` does not name the order's version, or `If-None-Match` does",
         header: None,
     };
     /// A body over the limit.
@@ -114,13 +114,13 @@ impl ProblemKind {
         when: "the body is over 64 KiB",
         header: None,
     };
-    /// A body that is not declared as JSON.
+    /// A body that is not declared as JSON in UTF-8, or has a content coding.
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self {
         name: "unsupported-media-type",
         status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        title: "The body is not declared as JSON",
+        title: "The body's media type is not supported",
         detail: "Send the body with Content-Type: application/json.",
-        when: "the body is not declared as `application/json`",
+        when: "the body is not declared as `application/json` in UTF-8, or has a `Content-Encoding`",
         header: None,
     };
     /// An idempotency key of another request.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -48,18 +48,29 @@ pub enum Problem {
     NotPending,
     /// 409: the order is being paid and sent.
     InProcess,
-    /// 412: the order has another version than `If-Match` names.
+    /// 412: the order's version does not fulfil `If-Match` or `If-None-Match`.
     Stale,
     /// 413: the body is over [`super::request::MAX_BODY_BYTES`].
     BodyTooLarge,
-    /// 415: the body is not declared as `application/json`.
-    UnsupportedMediaType,
+    /// 415: the body is not declared as `application/json` in UTF-8, or has a content coding.
+    UnsupportedMediaType(Unsupported),
     /// 422: the idempotency key was used for another request.
     KeyReused,
     /// 503: an AWS service is throttling or unavailable.
     Unavailable(Cause),
     /// 500: our mistake. Its cause is logged, and not sent.
     Internal(Cause),
+}
+
+/// Property of a body that the API does not take.
+#[derive(Debug)]
+pub enum Unsupported {
+    /// A media type other than `application/json`, or none.
+    Type,
+    /// This charset.
+    Charset(String),
+    /// This content coding.
+    Coding(String),
 }
 
 /// Body of a problem response (RFC 9457, 3.1), with two members of our own.
@@ -105,6 +116,10 @@ impl Problem {
         if let Some((name, value)) = kind.header {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+        if let Self::UnsupportedMediaType(Unsupported::Coding(_)) = self {
+            // RFC 9110, 15.5.16.
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         response
     }
 
@@ -135,7 +150,7 @@ impl Problem {
             Self::InProcess => ProblemKind::IN_PROCESS,
             Self::Stale => ProblemKind::STALE_VERSION,
             Self::BodyTooLarge => ProblemKind::BODY_TOO_LARGE,
-            Self::UnsupportedMediaType => ProblemKind::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) => ProblemKind::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => ProblemKind::IDEMPOTENCY_KEY_REUSED,
             Self::Unavailable(_) => ProblemKind::UNAVAILABLE,
             Self::Internal(_) => ProblemKind::INTERNAL,
@@ -149,6 +164,12 @@ impl Problem {
                 list.join("; ")
             }
             Self::MalformedJson(error) => format!("The body is not JSON: {error}."),
+            Self::UnsupportedMediaType(Unsupported::Charset(charset)) => {
+                format!("The body's charset is declared as {charset}. Send it in UTF-8.")
+            }
+            Self::UnsupportedMediaType(Unsupported::Coding(coding)) => {
+                format!("The body's Content-Encoding is {coding}. Send it without a coding.")
+            }
             _ => self.kind().detail.into(),
         }
     }
@@ -204,7 +225,7 @@ mod tests {
             Problem::InProcess,
             Problem::Stale,
             Problem::BodyTooLarge,
-            Problem::UnsupportedMediaType,
+            Problem::UnsupportedMediaType(Unsupported::Type),
             Problem::KeyReused,
             Problem::Unavailable("away".into()),
             Problem::Internal("broken".into()),
@@ -214,9 +235,6 @@ mod tests {
             let kind = ProblemKind::ALL.into_iter().find(|kind| body["type"] == kind.uri()).unwrap();
             assert_eq!((Some(response.status()), &body["title"]), (kind.status, &kind.title.into()), "{body}");
             assert_eq!(body["status"], response.status().as_u16(), "{body}");
-            if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
-                assert_eq!(body["detail"], kind.detail);
-            }
             if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
                 assert_eq!(body["detail"], kind.detail);
             }

@@ -4,14 +4,16 @@
 //! The fields of a body are taken out of a JSON object one by one, rather than by one `Deserialize` of the body: serde
 //! stops at the first mistake.
 
-use lambda_http::http::HeaderMap;
-use lambda_http::http::header::{CONTENT_TYPE, IF_MATCH};
+use lambda_http::http::header::IF_MATCH;
+use lambda_http::http::{HeaderMap, HeaderValue};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{FieldError, Problem};
+use super::media_type::MediaType;
+use super::problem::Unsupported;
+use super::{FieldError, Problem, json};
 use crate::caller::{Caller, Denied, Subject};
 use crate::idempotency::{IdempotencyKey, Operation};
 use crate::order::{Expected, OrderContent, OrderForm, OrderId, OrderKey, Processing, UserId, Version};
@@ -49,8 +51,6 @@ pub fn trace(request: &Request) -> Option<String> {
 pub fn order_key(request: &Request, caller: &Caller) -> Result<OrderKey, Problem> {
     let path = request.path_parameters_ref();
     let segment = |name| path.and_then(|path| path.first(name)).map(str::to_owned).ok_or(Problem::NotFound);
-    #[cfg(feature = "unauthenticated")]
-    let segment = |name| decode_v2_segment(request, segment(name)?);
     let key = OrderKey {
         user_id: UserId::try_from(segment("userId")?).map_err(|_| Problem::NotFound)?,
         id: OrderId::try_from(segment("id")?).map_err(|_| Problem::NotFound)?,
@@ -68,69 +68,125 @@ fn check(caller: &Caller, subject: Subject<'_>) -> Result<(), Problem> {
     })
 }
 
-/// `cargo lambda watch` does not decode the segments, as API Gateway does.
-#[cfg(feature = "unauthenticated")]
-fn decode_v2_segment(request: &Request, segment: String) -> Result<String, Problem> {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(_)) => {
-            let decoded = percent_encoding::percent_decode_str(&segment).decode_utf8();
-            decoded.map(String::from).map_err(|_| Problem::NotFound)
+/// All lines of a header that holds a list, as one list (RFC 9110, 5.3).
+fn list(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines: Vec<_> = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+/// Value of a header that is no list. The same line may come again.
+fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, FieldError> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next();
+    if lines.any(|line| Some(line) != first) {
+        return Err(FieldError::new(name, "must be given once"));
+    }
+    Ok(first.map(HeaderValue::as_bytes))
+}
+
+/// Conditions of a request about one order (RFC 9110, 13.1): `If-Match` and `If-None-Match`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    if_match: Expected,
+    if_none_match: Expected,
+}
+
+impl Conditions {
+    /// Parses the headers.
+    pub fn parse(request: &Request) -> Result<Self, Problem> {
+        let mut errors = Vec::new();
+        Self::collect(request.headers(), &mut errors).ok_or(Problem::InvalidRequest(errors))
+    }
+
+    fn collect(headers: &HeaderMap, errors: &mut Vec<FieldError>) -> Option<Self> {
+        let if_match = Tags::parse(headers, "If-Match").map_err(|error| errors.push(error));
+        let if_none_match = Tags::parse(headers, "If-None-Match").map_err(|error| errors.push(error));
+        Some(Self {
+            if_match: match if_match.ok()? {
+                None | Some(Tags::Any) => Expected::Any,
+                // Compared strongly (13.1.1): a weak tag matches nothing.
+                Some(Tags::Listed { strong, .. }) => Expected::OneOf(strong),
+            },
+            if_none_match: match if_none_match.ok()? {
+                None => Expected::Any,
+                // An order that there is.
+                Some(Tags::Any) => Expected::OneOf(Vec::new()),
+                // Compared weakly (13.1.2).
+                Some(Tags::Listed { strong, weak }) => Expected::NoneOf([strong, weak].concat()),
+            },
+        })
+    }
+
+    /// Versions of an order for which a write is carried out.
+    #[must_use]
+    pub fn expected(self) -> Expected {
+        self.if_match.and(self.if_none_match)
+    }
+
+    /// Returns true if a read returns that version, and false if the client has it already. `If-Match` comes first (RFC
+    /// 9110, 13.2.2).
+    pub fn is_new(&self, version: Version) -> Result<bool, Problem> {
+        if self.if_match.matches(version) { Ok(self.if_none_match.matches(version)) } else { Err(Problem::Stale) }
+    }
+}
+
+/// Value of `If-Match` or `If-None-Match`.
+enum Tags {
+    /// `*`.
+    Any,
+    /// Versions that the tags name. A tag that no order can have is left out, because it matches nothing.
+    Listed { strong: Vec<Version>, weak: Vec<Version> },
+}
+
+impl Tags {
+    fn parse(headers: &HeaderMap, name: &str) -> Result<Option<Self>, FieldError> {
+        const ALLOWED: &str = r#"must be * or entity tags as the ETag header gives them, such as "3""#;
+        let Some(list) = list(headers, name) else { return Ok(None) };
+        if list.trim_matches([' ', '\t']) == "*" {
+            return Ok(Some(Self::Any));
         }
-        _ => Ok(segment),
+        let (mut strong, mut weak) = (Vec::new(), Vec::new());
+        let mut rest = Some(&*list);
+        while let Some(list) = rest {
+            let (is_weak, tag, next) = split_entity_tag(list).ok_or_else(|| FieldError::new(name, ALLOWED))?;
+            let version = tag.parse().ok().filter(|version: &u64| version.to_string() == tag).map(Version::from);
+            let versions = if is_weak { &mut weak } else { &mut strong };
+            versions.extend(version);
+            rest = next;
+        }
+        if strong.len() + weak.len() > Expected::MAX {
+            return Err(FieldError::new(name, format!("must name at most {} versions", Expected::MAX)));
+        }
+        Ok(Some(Self::Listed { strong, weak }))
     }
 }
 
-/// Versions that `If-Match` names; without that header, any.
-///
-/// Tags are compared strongly (RFC 9110, 13.1.1): a weak tag matches nothing, and neither does a tag that no order can
-/// have.
-pub fn if_match(headers: &HeaderMap) -> Result<Expected, Problem> {
-    parse_if_match(headers).map_err(|error| Problem::InvalidRequest(vec![error]))
-}
-
-fn parse_if_match(headers: &HeaderMap) -> Result<Expected, FieldError> {
-    const ALLOWED: &str = r#"must be * or entity tags as the ETag header gives them, such as "3""#;
-    let Some(header) = headers.get(IF_MATCH) else { return Ok(Expected::Any) };
-    let header = header.to_str().unwrap_or_default().trim();
-    if header == "*" {
-        return Ok(Expected::Any);
-    }
-    let mut versions = Vec::new();
-    let mut rest = Some(header);
-    while let Some(list) = rest {
-        let (tag, next) = split_entity_tag(list).ok_or_else(|| FieldError::new("If-Match", ALLOWED))?;
-        versions.extend(tag.parse().ok().filter(|version: &u64| version.to_string() == tag).map(Version::from));
-        rest = next;
-    }
-    if versions.len() > Expected::MAX {
-        return Err(FieldError::new("If-Match", format!("must name at most {} versions", Expected::MAX)));
-    }
-    Ok(Expected::OneOf(versions))
-}
-
-/// The first entity tag of a list (RFC 9110, 8.8.3), with its `W/` if it is weak, and the list after it. Like any list
+/// The first entity tag of a list (RFC 9110, 8.8.3): true if it is weak, its text, and the list after it. Like any list
 /// in a header it may have empty elements (5.6.1.2).
-fn split_entity_tag(list: &str) -> Option<(&str, Option<&str>)> {
+fn split_entity_tag(list: &str) -> Option<(bool, &str, Option<&str>)> {
     let list = list.trim_start_matches([' ', '\t', ',']);
-    let opaque = list.strip_prefix("W/").unwrap_or(list).strip_prefix('"')?;
-    let (opaque, rest) = opaque.split_once('"')?;
-    let tag = if list.starts_with("W/") { list } else { opaque };
+    let (is_weak, tag) = list.strip_prefix("W/").map_or((false, list), |tag| (true, tag));
+    let (tag, rest) = tag.strip_prefix('"')?.split_once('"')?;
     match rest.trim_matches([' ', '\t']) {
-        rest if rest.trim_matches([' ', '\t', ',']).is_empty() => Some((tag, None)),
-        rest => rest.starts_with(',').then_some((tag, Some(rest))),
+        rest if rest.trim_matches([' ', '\t', ',']).is_empty() => Some((is_weak, tag, None)),
+        rest => rest.starts_with(',').then_some((is_weak, tag, Some(rest))),
     }
 }
 
-/// The operation that the request's `Idempotency-Key` names, if it has one.
+/// The operation that the request's `Idempotency-Key` names, if it has one. It is known by its route, because one path
+/// has several spellings: with a slash at its end, or with the base path of a domain.
 fn parse_idempotency_key(
     request: &Request,
     caller: &Caller,
     processing: Processing,
 ) -> Result<Option<Operation>, FieldError> {
-    let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
-    let key = IdempotencyKey::try_from(key.as_bytes())
-        .map_err(|error| FieldError::new("Idempotency-Key", error.to_string()))?;
-    let route = format!("{} {}", request.method(), request.raw_http_path());
+    let Some(key) = once(request.headers(), "Idempotency-Key")? else { return Ok(None) };
+    let key = IdempotencyKey::try_from(key).map_err(|error| FieldError::new("Idempotency-Key", error.to_string()))?;
+    let path = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.as_deref(),
+        _ => None,
+    };
+    let route = format!("{} {}", request.method(), path.unwrap_or_default());
     Ok(Some(Operation::request(caller.name(), &key, &route, request.body().as_ref(), processing)))
 }
 
@@ -200,7 +256,8 @@ impl NewOrder {
         new.without_condition(request)
     }
 
-    /// Refuses `If-Match`: a new order has no version that it could name (RFC 9110, 13.1.1).
+    /// Refuses `If-Match`: a new order has no version that it could name (RFC 9110, 13.1.1). `If-None-Match` is always
+    /// fulfilled.
     fn without_condition(self, request: &Request) -> Result<Self, Problem> {
         if request.headers().contains_key(IF_MATCH) { Err(Problem::Stale) } else { Ok(self) }
     }
@@ -266,24 +323,28 @@ struct Fields {
 
 impl Fields {
     fn parse(request: &Request) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::UnsupportedMediaType);
-        }
+        check_content(request.headers())?;
         let body = request.body().as_ref();
         if body.len() > MAX_BODY_BYTES {
             return Err(Problem::BodyTooLarge);
         }
-        match serde_json::from_slice(body).map_err(Problem::MalformedJson)? {
-            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
-            _ => Err(Problem::field("body", "must be a JSON object")),
-        }
+        let mut errors = Vec::new();
+        Ok(Self { object: json::parse_object(body, &mut errors)?, errors })
     }
 
     fn required<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let Some(value) = self.object.remove(name) else {
-            self.errors.push(FieldError::new(name, "is required"));
+            // A field that can't be read has its error already.
+            if !self.errors.iter().any(|error| error.field == name) {
+                self.errors.push(FieldError::new(name, "is required"));
+            }
             return None;
         };
+        // API Gateway replaces bytes that are not UTF-8, before it sends the body.
+        if value.as_str().is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+            self.errors.push(FieldError::new(name, "must not contain U+FFFD, which replaces bytes that are not UTF-8"));
+            return None;
+        }
         serde_json::from_value(value).map_err(|error| self.errors.push(FieldError::new(name, error.to_string()))).ok()
     }
 
@@ -302,10 +363,10 @@ impl Fields {
     fn update(&mut self, request: &Request) -> Option<UpdateOrder> {
         let restaurant_id = self.required("restaurant_id");
         let quantity = self.required("quantity");
-        let expected = parse_if_match(request.headers()).map_err(|error| self.errors.push(error)).ok();
+        let conditions = Conditions::collect(request.headers(), &mut self.errors);
         Some(UpdateOrder {
             content: OrderContent { restaurant_id: restaurant_id?, quantity: quantity? },
-            expected: expected?,
+            expected: conditions?.expected(),
         })
     }
 
@@ -338,53 +399,252 @@ impl Fields {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok()?.parse::<mime::Mime>().ok())
-        .is_some_and(|mime| mime.essence_str() == mime::APPLICATION_JSON.essence_str())
+/// Checks that the body is declared as JSON in UTF-8, without a content coding.
+fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = list(headers, "Content-Encoding").unwrap_or_default();
+    let mut codings = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+    if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(Problem::UnsupportedMediaType(Unsupported::Coding(coding.to_owned())));
+    }
+    let content_type = once(headers, "Content-Type").map_err(|error| Problem::InvalidRequest(vec![error]))?;
+    let content_type = content_type.and_then(|value| MediaType::parse(std::str::from_utf8(value).ok()?));
+    let Some(json) = content_type.filter(|media_type| media_type.essence.eq_ignore_ascii_case("application/json"))
+    else {
+        return Err(Problem::UnsupportedMediaType(Unsupported::Type));
+    };
+    // "utf8" is a common misspelling (Encoding Standard, 4.2).
+    let is_utf_8 = |charset: &&str| ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name));
+    match json.values("charset").find(|charset| !is_utf_8(charset)) {
+        Some(charset) => Err(Problem::UnsupportedMediaType(Unsupported::Charset(charset.to_owned()))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::http::HeaderValue;
+    use serde_json::json;
 
     use super::*;
+    use crate::http::event::samples;
 
-    fn versions(header: &str) -> Option<Vec<u64>> {
-        let headers = HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_str(header).unwrap())]);
-        match if_match(&headers) {
-            Ok(Expected::OneOf(versions)) => Some(versions.into_iter().map(Version::get).collect()),
-            Ok(Expected::Any) => panic!("{header} is taken for any version"),
-            Err(_) => None,
+    fn parse(name: &'static str, lines: &[&str]) -> Option<Conditions> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(name, HeaderValue::from_str(line).unwrap());
+        }
+        Conditions::collect(&headers, &mut vec![])
+    }
+
+    fn if_match(lines: &[&str]) -> Option<Expected> {
+        parse("if-match", lines).map(|conditions| conditions.if_match)
+    }
+
+    fn if_none_match(lines: &[&str]) -> Option<Expected> {
+        parse("if-none-match", lines).map(|conditions| conditions.if_none_match)
+    }
+
+    fn versions(numbers: &[u64]) -> Vec<Version> {
+        numbers.iter().copied().map(Version::from).collect()
+    }
+
+    fn one_of(numbers: &[u64]) -> Expected {
+        Expected::OneOf(versions(numbers))
+    }
+
+    fn none_of(numbers: &[u64]) -> Expected {
+        Expected::NoneOf(versions(numbers))
+    }
+
+    #[test]
+    fn tags_name_versions() {
+        assert_eq!((if_match(&[]), if_none_match(&[])), (Some(Expected::Any), Some(Expected::Any)));
+        assert_eq!((if_match(&["*"]), if_none_match(&[" * "])), (Some(Expected::Any), Some(one_of(&[]))));
+        for (lines, numbers) in [
+            (&[r#""3""#][..], &[3][..]),
+            (&[r#" "3" ,"4""#], &[3, 4]),
+            (&[r#","3",, "4" , "#], &[3, 4]),
+            (&[r#""3""#, r#""4", "5""#], &[3, 4, 5]),
+            (&["", r#""3""#], &[3]),
+        ] {
+            assert_eq!(
+                (if_match(lines), if_none_match(lines)),
+                (Some(one_of(numbers)), Some(none_of(numbers))),
+                "{lines:?}"
+            );
         }
     }
 
     #[test]
-    fn if_match_names_versions() {
-        assert_eq!(versions(r#""3""#), Some(vec![3]));
-        assert_eq!(versions(r#" "3" ,"4""#), Some(vec![3, 4]));
-        assert_eq!(versions(r#","3",, "4" , "#), Some(vec![3, 4]));
-        assert_eq!(if_match(&HeaderMap::new()).unwrap(), Expected::Any);
-        assert_eq!(
-            if_match(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static("*"))])).unwrap(),
-            Expected::Any
-        );
+    fn a_weak_tag_matches_in_if_none_match_only() {
+        let list = [r#"W/"3", "5""#];
+        assert_eq!((if_match(&list), if_none_match(&list)), (Some(one_of(&[5])), Some(none_of(&[5, 3]))));
     }
 
     #[test]
-    fn weak_and_foreign_tags_match_nothing() {
-        for header in [r#"W/"3""#, r#""abc""#, r#""03""#, r#""+3""#, r#""""#, r#""3,4""#] {
-            assert_eq!(versions(header), Some(vec![]), "{header}");
+    fn a_tag_that_no_order_has_matches_nothing() {
+        for tag in [r#""abc""#, r#""03""#, r#""+3""#, r#""""#, r#""3,4""#, r#"W/"x""#, "\"é\""] {
+            assert_eq!((if_match(&[tag]), if_none_match(&[tag])), (Some(one_of(&[])), Some(none_of(&[]))), "{tag}");
         }
-        assert_eq!(versions(r#"W/"3", "5", "x,y""#), Some(vec![5]));
+        assert_eq!(if_match(&[r#""x,y", "5""#]), Some(one_of(&[5])));
     }
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
         let too_many = vec![r#""1""#; 101].join(",");
-        for header in ["3", "", "\"3", "3\"", r#""3" "4""#, ",", r#"w/"3""#, &too_many] {
-            assert_eq!(versions(header), None, "{header}");
+        for lines in [
+            &["3"][..],
+            &[""],
+            &["\"3"],
+            &["3\""],
+            &[r#""3" "4""#],
+            &[","],
+            &[r#"w/"3""#],
+            &["*, *"],
+            &["*", r#""3""#],
+            &[&too_many],
+        ] {
+            assert_eq!((if_match(lines), if_none_match(lines)), (None, None), "{lines:?}");
         }
+    }
+    /// The request `PUT /orders` with these lines of a header, and this body if it has another one, parsed by an
+    /// administrator.
+    fn put(name: &str, lines: &[&str], body: Option<&str>) -> Result<PutOrder, Problem> {
+        let mut event = samples::with_lines(samples::put_order(), name, lines);
+        if let Some(body) = body {
+            event["body"] = json!(body);
+        }
+        let request = samples::request(&event)?;
+        PutOrder::parse(&request, &caller(&request)?)
+    }
+
+    fn bad_fields<T: std::fmt::Debug>(parsed: Result<T, Problem>) -> Vec<String> {
+        match parsed.unwrap_err() {
+            Problem::InvalidRequest(errors) => errors.into_iter().map(|error| error.field).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn operation(event: &Value) -> Operation {
+        let request = samples::request(event).unwrap();
+        NewOrder::parse(&request, &caller(&request).unwrap()).unwrap().operation.unwrap()
+    }
+
+    #[test]
+    fn a_list_in_several_lines_is_one_list() {
+        let id = r#"{"user_id":"Ann","restaurant_id":"R","quantity":1,"id":"01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1"}"#;
+        for (name, expected) in [("If-Match", one_of(&[1, 2])), ("If-None-Match", none_of(&[1, 2]))] {
+            match put(name, &[r#""1""#, r#""2""#], Some(id)) {
+                Ok(PutOrder::Replace(_, update)) => assert_eq!(update.expected, expected),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        let coding = put("Content-Encoding", &["identity", "Identity, br"], None);
+        assert!(
+            matches!(&coding, Err(Problem::UnsupportedMediaType(Unsupported::Coding(coding))) if coding == "br"),
+            "{coding:?}"
+        );
+        assert!(put("Content-Encoding", &["identity", ""], None).is_ok());
+    }
+
+    #[test]
+    fn a_header_that_is_no_list_may_be_given_once() {
+        for (name, value, other) in
+            [("Content-Type", "application/json", "application/json; charset=utf-8"), ("Idempotency-Key", "a", "b")]
+        {
+            assert!(put(name, &[value, value], None).is_ok(), "{name}");
+            assert_eq!(bad_fields(put(name, &[value, other], None)), [name]);
+            assert_eq!(bad_fields(put(name, &[other, value], None)), [name]);
+        }
+        // Names differ in case only.
+        let event = samples::with_lines(samples::put_order(), "Idempotency-Key", &["a"]);
+        let request = samples::request(&samples::with_lines(event, "idempotency-key", &["b"])).unwrap();
+        assert_eq!(bad_fields(NewOrder::parse(&request, &caller(&request).unwrap())), ["Idempotency-Key"]);
+    }
+
+    #[test]
+    fn both_conditions_of_a_write_must_be_fulfilled() {
+        let conditions = |if_match, if_none_match| Conditions { if_match, if_none_match };
+        let (two, not_two) = (one_of(&[2]), none_of(&[2]));
+        for (if_match, if_none_match, expected) in [
+            (Expected::Any, Expected::Any, Expected::Any),
+            (two.clone(), Expected::Any, two.clone()),
+            (Expected::Any, not_two.clone(), not_two.clone()),
+            (two.clone(), not_two.clone(), Expected::OneOf(vec![])),
+            (one_of(&[1, 2, 3]), not_two.clone(), one_of(&[1, 3])),
+            (Expected::Any, Expected::OneOf(vec![]), Expected::OneOf(vec![])),
+            (two.clone(), Expected::OneOf(vec![]), Expected::OneOf(vec![])),
+        ] {
+            assert_eq!(conditions(if_match, if_none_match).expected(), expected);
+        }
+        // For a read, If-Match comes first.
+        let stale = conditions(two, not_two).is_new(Version::from(1));
+        assert!(matches!(stale, Err(Problem::Stale)), "{stale:?}");
+    }
+
+    #[test]
+    fn a_new_order_fulfils_if_none_match() {
+        for header in ["*", r#""1""#, r#"W/"1", "2""#] {
+            assert!(matches!(put("If-None-Match", &[header], None), Ok(PutOrder::Create(_))), "{header}");
+            let request = samples::with_lines(samples::put_order(), "If-None-Match", &[header]);
+            let request = samples::request(&request).unwrap();
+            assert!(NewOrder::parse(&request, &caller(&request).unwrap()).is_ok(), "{header}");
+        }
+        assert_eq!(bad_fields(put("If-None-Match", &["1"], None)), ["If-None-Match"]);
+    }
+
+    #[test]
+    fn an_operation_is_known_by_its_route() {
+        let event = samples::with_lines(samples::put_order(), "Idempotency-Key", &["k"]);
+        let first = operation(&event);
+        let request = samples::request(&event).unwrap();
+        // Records of earlier releases have the fingerprint of this route.
+        let key = IdempotencyKey::try_from(&b"k"[..]).unwrap();
+        let caller = caller(&request).unwrap();
+        let saved = Operation::request(caller.name(), &key, "PUT /orders", request.body(), Processing::Workflow);
+        assert_eq!(first, saved);
+        for path in ["/orders/", "/base/orders", "/Dev/orders"] {
+            let mut other = event.clone();
+            other["path"] = json!(path);
+            assert_eq!(operation(&other), first, "{path}");
+        }
+        let mut post = event.clone();
+        post["httpMethod"] = json!("POST");
+        assert_ne!(operation(&post), first);
+    }
+
+    #[test]
+    fn json_in_utf_8_is_taken_however_it_is_declared() {
+        for good in ["application/json", "Application/JSON ;\tcharset=\"UTF-8\";;", "application/json; charset=utf8"] {
+            assert!(put("Content-Type", &[good], None).is_ok(), "{good}");
+        }
+        for bad in ["", "text/json", "application/json, application/json", "application/problem+json", "é"] {
+            let parsed = put("Content-Type", &[bad], None);
+            assert!(matches!(parsed, Err(Problem::UnsupportedMediaType(Unsupported::Type))), "{bad}: {parsed:?}");
+        }
+        for charset in ["latin1", "\"utf-16\"", "utf-8;charset=us-ascii"] {
+            let parsed = put("Content-Type", &[&format!("application/json;charset={charset}")], None);
+            assert!(
+                matches!(parsed, Err(Problem::UnsupportedMediaType(Unsupported::Charset(_)))),
+                "{charset}: {parsed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_mistake_of_a_body_is_named_once() {
+        let parsed = |body| bad_fields(put("Accept", &["*/*"], Some(body)));
+        assert_eq!(parsed(r#"{"user_id":"Ann","restaurant_id":"R","quantity":1,"quantity":2}"#), ["quantity"]);
+        assert_eq!(
+            parsed(
+                r#"{"user_id":"Ann","restaurant_id":"\ud800","quantity":1e400,"total":{"a":1,"a":2},"version":-1e400}"#
+            ),
+            ["restaurant_id", "quantity", "a", "version"]
+        );
+        assert_eq!(
+            parsed(r#"{"user_id":"A�","restaurant_id":"\ufffd","quantity":0.9999999999999999}"#),
+            ["user_id", "restaurant_id", "quantity"]
+        );
+        let whole = r#"{"user_id":"Ann","restaurant_id":"R","quantity":3.0}"#;
+        assert!(put("Accept", &["*/*"], Some(whole)).is_ok());
     }
 }

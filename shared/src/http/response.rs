@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
+use super::request::Conditions;
 use crate::order::{Order, OrderId, OrderKey};
 use crate::page::{Cursor, Limit, List, Page};
 use crate::telemetry;
@@ -82,9 +83,29 @@ pub(super) fn allow_origin(response: &mut Response, origin: &HeaderValue) {
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Link, Location, Retry-After"));
 }
 
+/// Makes a relative `Location` that is meant for `.../orders` right for `.../orders/`. A saved answer is replayed to both.
+pub(super) fn relative_to_trailing_slash(response: &mut Response) -> Result<(), Problem> {
+    if let Some(location) = response.headers().get(LOCATION) {
+        let location = [b"../", location.as_bytes()].concat();
+        let location = HeaderValue::from_bytes(&location).map_err(|error| Problem::Internal(error.into()))?;
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(())
+}
+
 /// 200 with the order and its `ETag`.
 pub fn order(order: &Order) -> Result<Response, Problem> {
     with_etag(json(StatusCode::OK, order), order)
+}
+
+/// 200 with the order and its `ETag`, or 304 with the `ETag` alone if the client has that version already.
+pub fn read(order: &Order, conditions: &Conditions) -> Result<Response, Problem> {
+    if conditions.is_new(order.version())? {
+        return self::order(order);
+    }
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    with_etag(response, order)
 }
 
 /// 201 with the new order, its `ETag`, and its `Location`, relative to the request's URL `.../orders`.
