@@ -62,7 +62,7 @@ fn problems_of(operation: &str) -> Vec<ProblemKind> {
         "get-orders" => vec![ProblemKind::INVALID_REQUEST, ProblemKind::FORBIDDEN],
         "put-order" => [&BODY[..], &CHANGE, &[ProblemKind::IDEMPOTENCY_KEY_REUSED]].concat(),
         "submit-order" => [&BODY[..], &[ProblemKind::STALE_VERSION, ProblemKind::IDEMPOTENCY_KEY_REUSED]].concat(),
-        "get-order" => vec![ProblemKind::NOT_FOUND],
+        "get-order" => vec![ProblemKind::INVALID_REQUEST, ProblemKind::NOT_FOUND, ProblemKind::STALE_VERSION],
         "update-order" => [&BODY[..], &CHANGE].concat(),
         "delete-order" | "delete-order-as-published" => vec![
             ProblemKind::INVALID_REQUEST,
@@ -274,13 +274,30 @@ struct Listing {
 )]
 struct IfMatch(String);
 
-/// Condition of a write.
+/// Conditions of a write.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 struct Precondition {
-    /// Versions of the order for which the write is carried out: entity tags from `ETag`, or `*`.
+    /// Versions of the order for which the write is carried out: entity tags from `ETag`, or `*` for any.
     #[param(nullable = false, rename = "If-Match")]
     if_match: Option<IfMatch>,
+    /// Versions of the order for which the write is not carried out: entity tags from `ETag`, or `*` for any. A new order
+    /// always fulfils it.
+    #[param(nullable = false, rename = "If-None-Match")]
+    if_none_match: Option<IfMatch>,
+}
+
+/// Conditions of a read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+struct ReadCondition {
+    /// Versions of the order that are returned: entity tags from `ETag`, or `*` for any. Another one is 412.
+    #[param(nullable = false, rename = "If-Match")]
+    if_match: Option<IfMatch>,
+    /// Versions of the order that the client has: entity tags from `ETag`, or `*` for any. If it is one of them, the answer
+    /// is 304.
+    #[param(nullable = false, rename = "If-None-Match")]
+    if_none_match: Option<IfMatch>,
 }
 
 /// Idempotency key of a creation.
@@ -334,9 +351,10 @@ fn put_order() {}
 fn submit_order() {}
 
 /// Read an order
-#[utoipa::path(get, path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key),
+#[utoipa::path(get, path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key, ReadCondition),
     responses(
         (status = 200, body = OrderForm, description = "The order as its last write left it.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
+        (status = 304, description = "`If-None-Match` names the order's version.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
     ))]
 fn get_order() {}
 

@@ -54,10 +54,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
 
     # The parameter that the coverage phase has made invalid, if it is this phase.
     broken = getattr(case.meta.phase.data, "parameter", None)
-    condition = case.headers.get("If-Match")
-    if broken != "If-Match" and condition is not None and not re.search(IF_MATCH, str(condition)):
-        # Schemathesis finds no valid value for a pattern with quotes, and sends an invalid one.
-        del case.headers["If-Match"]
+    for name in ("If-Match", "If-None-Match"):
+        condition = case.headers.get(name)
+        if broken != name and condition is not None and not re.search(IF_MATCH, str(condition)):
+            # Schemathesis finds no valid value for a pattern with quotes, and sends an invalid one.
+            del case.headers[name]
     if broken != "Idempotency-Key" and case.headers.get("Idempotency-Key") == IDEMPOTENCY_KEY:
         # Schemathesis sends the example with every body.
         case.headers["Idempotency-Key"] = str(uuid4())
