@@ -171,6 +171,31 @@ async fn malformed_json_is_rejected_with_line_and_column() {
 }
 
 #[tokio::test]
+async fn a_body_says_one_thing_in_utf_8() {
+    let api = Api::new().await;
+    let name = user("Ann");
+    let put =
+        |body: Vec<u8>| send(api.request(Method::PUT, "/orders").header("Content-Type", "application/json").body(body));
+    let body = |fields: &str| format!(r#"{{"user_id":"{name}","restaurant_id":"R",{fields}}}"#).into_bytes();
+    for (fields, bad) in [
+        (r#""quantity":1,"quantity":2"#.to_owned(), "quantity"),
+        (r#""quantity":1,"total":{"amount":1,"amount":2}"#.to_owned(), "amount"),
+        (r#""quantity":0.9999999999999999"#.to_owned(), "quantity"),
+        (r#""quantity":1,"total":1e400"#.to_owned(), "total"),
+        (format!(r#""quantity":1,"total":{}{}"#, "[".repeat(200), "]".repeat(200)), "total"),
+    ] {
+        assert_eq!(put(body(&fields)).await.problem(400), [bad], "{fields}");
+    }
+    // A gateway may replace bytes that are not UTF-8 before the function sees them.
+    let not_utf_8 = [br#"{"user_id":"Ann ""#.as_slice(), b"\xe9", br#"","restaurant_id":"R","quantity":1}"#].concat();
+    let fields = put(not_utf_8).await.problem(400);
+    assert!(fields == ["body"] || fields == ["user_id"], "{fields:?}");
+    assert_eq!(api.get(&format!("/orders?user_id={}", encode(&name))).await.is(200).json(), json!([]));
+
+    put(["\u{feff}".as_bytes(), &body(r#""quantity":1.0"#)].concat()).await.is(201);
+}
+
+#[tokio::test]
 async fn only_content_declared_as_json_is_accepted() {
     let api = Api::new().await;
     let body = json!({"user_id": user("Ann"), "restaurant_id": "R", "quantity": 1}).to_string();
@@ -185,6 +210,15 @@ async fn only_content_declared_as_json_is_accepted() {
     send(api.request(Method::PUT, &path_of(&order)).body(body.clone())).await.problem(415);
     put("application/json; charset=utf-8").await.is(201);
     put("Application/JSON").await.is(201);
+    put("application/json ;;\tcharset=\"UTF-8\"").await.is(201);
+
+    let detail = |answer: Answer| answer.json()["detail"].as_str().unwrap().to_owned();
+    let refused = put("application/json; charset=ISO-8859-1").await.is(415);
+    assert!(detail(refused).contains("ISO-8859-1"));
+    let coded = api.request(Method::PUT, "/orders").header("Content-Type", "application/json");
+    let refused = send(coded.header("Content-Encoding", "gzip").body(body)).await.is(415);
+    assert_eq!(refused.header("accept-encoding"), "identity");
+    assert!(detail(refused).contains("gzip"));
 }
 
 #[tokio::test]
@@ -286,6 +320,82 @@ async fn if_match_is_obeyed() {
     }
     api.put(&path, &body).await.problem(404);
     api.get(&path).await.problem(404);
+}
+
+#[tokio::test]
+async fn if_none_match_is_obeyed() {
+    let api = Api::new().await;
+    let order = api.order(&user("Ann")).await;
+    let path = path_of(&order);
+    let body = json!({"restaurant_id": "R", "quantity": 7});
+    let conditional = |method: Method, path: &str, name: &str, tags: &str| {
+        send(api.request(method, path).json(&body).header(name, tags))
+    };
+    let read = |tags: &'static str| send(api.request(Method::GET, &path).header("If-None-Match", tags));
+
+    for known in ["*", r#""1""#, r#"W/"1""#, r#""7", W/"1""#] {
+        let unchanged = read(known).await.is(304);
+        assert_eq!((unchanged.header("etag"), unchanged.body.as_str()), (r#""1""#, ""));
+        conditional(Method::PUT, &path, "If-None-Match", known).await.problem(412);
+        conditional(Method::DELETE, &path, "If-None-Match", known).await.problem(412);
+        let mut replace = body.clone();
+        replace["user_id"] = order["user_id"].clone();
+        replace["id"] = order["id"].clone();
+        send(api.request(Method::PUT, "/orders").json(&replace).header("If-None-Match", known)).await.problem(412);
+    }
+    assert_eq!(read(r#""2", "x""#).await.is(200).json(), order);
+    for malformed in ["1", r#""1"#, r#"*, "1""#] {
+        assert_eq!(read(malformed).await.problem(400), ["If-None-Match"]);
+        assert_eq!(conditional(Method::PUT, &path, "If-None-Match", malformed).await.problem(400), ["If-None-Match"]);
+        assert_eq!(
+            conditional(Method::DELETE, &path, "If-None-Match", malformed).await.problem(400),
+            ["If-None-Match"]
+        );
+    }
+
+    // If-Match comes first.
+    let both = api.request(Method::GET, &path).header("If-Match", r#""2""#).header("If-None-Match", r#""1""#);
+    send(both).await.problem(412);
+    conditional(Method::GET, &path, "If-Match", r#""1""#).await.is(200);
+
+    let changed = conditional(Method::PUT, &path, "If-None-Match", r#""2""#).await.is(200);
+    assert_eq!(changed.header("etag"), r#""2""#);
+    read(r#""1""#).await.is(200);
+    conditional(Method::DELETE, &path, "If-None-Match", r#""1""#).await.is(204);
+    read("*").await.problem(404);
+    conditional(Method::PUT, &path, "If-None-Match", "*").await.problem(404);
+
+    // A new order and a list have no tag that it could name.
+    let mut new = body.clone();
+    new["user_id"] = json!(user("Bob"));
+    for method in [Method::PUT, Method::POST] {
+        let answer = send(api.request(method, "/orders").json(&new).header("If-None-Match", "*")).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+    send(api.request(Method::GET, "/orders?limit=1").header("If-None-Match", "*")).await.is(200);
+}
+
+#[tokio::test]
+async fn every_spelling_of_the_path_leads_to_the_order() {
+    let api = Api::new().await;
+    let body = json!({"user_id": user("Ann Bo"), "restaurant_id": "R", "quantity": 1});
+    for path in ["/orders", "/orders/"] {
+        let made = api.put(path, &body).await.is(201);
+        let location = made.url.join(made.header("location")).unwrap();
+        assert_eq!(api.follow(location).await.is(200).json(), made.json(), "{path}");
+    }
+    let page = api.get("/orders/?limit=1").await.is(200);
+    api.follow(next_page(&page).unwrap()).await.is(200);
+}
+
+#[tokio::test]
+async fn headers_that_make_no_url_are_no_obstacle() {
+    let api = Api::new().await;
+    for (name, value) in
+        [("X-Forwarded-Proto", "https,http"), ("X-Forwarded-Host", "not a host"), ("User-Agent", "Café")]
+    {
+        send(api.request(Method::GET, "/orders?limit=1").header(name, value)).await.is(200);
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,19 @@ async fn a_repeated_creation_returns_the_first_response_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_repeat_by_another_spelling_of_the_path_is_the_same_creation() {
+    let api = Api::new().await;
+    let user = user("Ann");
+    let (key, body) = (format!("{user}:1").replace(' ', "_"), order_of(&user));
+    let first = create(&api, &key, &body).await.is(201);
+    let again = send(api.request(Method::PUT, "/orders/").header("Idempotency-Key", &key).json(&body)).await.is(201);
+    assert_eq!(again.body, first.body);
+    let location = |answer: &Answer| answer.url.join(answer.header("location")).unwrap();
+    assert_eq!(location(&again), location(&first));
+    assert_eq!(orders_of(&api, &user).await.len(), 1);
+}
+
+#[tokio::test]
 async fn another_body_with_a_used_key_is_422_and_creates_nothing() {
     let api = Api::new().await;
     let user = user("Ann");
