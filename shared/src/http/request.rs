@@ -109,7 +109,7 @@ impl Conditions {
             },
             if_none_match: match if_none_match.ok()? {
                 None => Expected::Any,
-                // An order that there is.
+                // Every order has a version.
                 Some(Tags::Any) => Expected::OneOf(Vec::new()),
                 // Compared weakly (13.1.2).
                 Some(Tags::Listed { strong, weak }) => Expected::NoneOf([strong, weak].concat()),
@@ -506,6 +506,7 @@ mod tests {
             assert_eq!((if_match(lines), if_none_match(lines)), (None, None), "{lines:?}");
         }
     }
+
     /// The request `PUT /orders` with these lines of a header, and this body if it has another one, parsed by an
     /// administrator.
     fn put(name: &str, lines: &[&str], body: Option<&str>) -> Result<PutOrder, Problem> {
