@@ -155,11 +155,11 @@ def path_problems(text: str) -> list[str]:
     return [path for path in paths if not list(ROOT.glob(path))]
 
 
-def kinds_of_problems(text: str) -> list[tuple[int | None, str, str]]:
-    """The rows of the table of kinds: status, none if it varies; kind; when it is sent."""
+def kinds_of_problems(text: str) -> list[tuple[int, str, str]]:
+    """The rows of the table of kinds: status, kind, and when it is sent."""
     table = text.partition("| status | kind | when |\n")[2].partition("\n\n")[0]
-    rows = re.findall(r"^\| (\d+|varies) \| `([a-z-]+)` \| ([^|]+) \|$", table, re.MULTILINE)
-    return [(None if status == "varies" else int(status), kind, when) for status, kind, when in rows]
+    rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \| ([^|]+) \|$", table, re.MULTILINE)
+    return [(int(status), kind, when) for status, kind, when in rows]
 
 
 def kinds_of_responses(document: dict) -> set[tuple[int, str, str]]:
@@ -205,11 +205,11 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
     document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     examples = document["components"]["schemas"]["ProblemDetails"]["examples"]
     prefix = "urn:problem-type:order-api:"
-    catalogue = [(example.get("status"), example["type"].removeprefix(prefix)) for example in examples]
+    catalogue = [(example["status"], example["type"].removeprefix(prefix)) for example in examples]
     assert len(set(described)) == len(described)
     assert set(described) == set(catalogue)
-    # API Gateway sends these two, so no operation's responses have them.
-    assert {row for row in rows if row[1] not in ("no-such-route", "refused")} == kinds_of_responses(document)
+    # An unknown route is of no operation.
+    assert {row for row in rows if row[1] != "no-such-route"} == kinds_of_responses(document)
 
 
 @pytest.mark.parametrize(
