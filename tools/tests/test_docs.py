@@ -20,6 +20,8 @@ from botocore.model import OperationNotFoundError
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 MAX_README_LINES = 200
+# Services without regions.
+GLOBAL_SERVICES = {"iam"}
 # Options of the AWS CLI itself, which every operation takes.
 GLOBAL_OPTIONS = {"output", "profile", "query", "region"}
 # Tools, by the words before the subcommand.
@@ -98,7 +100,8 @@ def aws_problems(text: str) -> list[str]:
         wrong += [f"aws {service} {operation} --{option}" for option in sorted(unknown)]
         # A command that is only named in the text has no options.
         if options:
-            missing = {xform_name(name, "-") for name in shape.required_members} - options
+            required = {xform_name(name, "-") for name in shape.required_members}
+            missing = (required if service in GLOBAL_SERVICES else required | {"region"}) - options
             wrong += [f"aws {service} {operation} without --{option}" for option in sorted(missing)]
     return wrong
 
@@ -222,6 +225,7 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
         ("`aws stepfunctions stop-executions`", "aws stepfunctions stop-executions"),
         ("```sh\naws sqs send-message --queue-url u --body b\n```", "aws sqs send-message --body"),
         ("```sh\naws sqs send-message --queue-url u\n```", "aws sqs send-message without --message-body"),
+        ("```sh\naws sqs send-message --queue-url u\n```", "aws sqs send-message without --region"),
         ('  ```sh\n  X="$(aws iam get-role --name r)"\n  ```', "aws iam get-role --name"),
         ("```sh\ncargo lambda invoke get-orders --datafile e.json\n```", "cargo lambda invoke --datafile"),
         ("`cargo lambda invok get-orders`", "cargo lambda invok"),
