@@ -3,10 +3,11 @@
 In prod, providers and web UIs are reached by https and are not on this machine. The rules of CloudFormation can't say
 that: they compare whole values. From 2027-02-01 on, AWS creates no function with provided.al2; this says so before
 anything is built.
+
+`sam deploy` keeps the deployed value of a parameter that samconfig.toml leaves out, so the deployed values count, too.
 """
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -55,40 +56,44 @@ def url_problems(values: dict[str, str]) -> list[str]:
     return problems
 
 
-def has_functions(cloudformation: BaseClient, stack: str) -> bool:
-    """Returns true if the stack exists and has functions."""
+def deployed_parameters(cloudformation: BaseClient, stack: str) -> dict[str, str] | None:
+    """Returns the parameters of the deployed stack, or None if it has no functions yet."""
     try:
         described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
-            return False
+            return None
         raise
-    return described["StackStatus"] not in EMPTY
+    if described["StackStatus"] in EMPTY:
+        return None
+    return {p["ParameterKey"]: p["ParameterValue"] for p in described.get("Parameters", [])}
 
 
-def runtime_problems(env: str, runtime: str, today: date, has_functions: Callable[[], bool]) -> list[str]:
-    """Returns a line if AWS refuses functions of that runtime today. `has_functions` is asked only if it matters."""
-    if runtime != "provided.al2" or today < AL2_NOT_CREATED:
+def runtime_problems(env: str, runtime: str, today: date, *, is_deployed: bool) -> list[str]:
+    """Returns a line if AWS refuses functions of that runtime today."""
+    blocked_from, verb = (AL2_NOT_UPDATED, "updates") if is_deployed else (AL2_NOT_CREATED, "creates")
+    if runtime != "provided.al2" or today < blocked_from:
         return []
-    if today < AL2_NOT_UPDATED and has_functions():
-        return []
-    verb = "updates" if today >= AL2_NOT_UPDATED else "creates"
     advice = f"add Runtime=provided.al2023 to the parameter_overrides of {env} in samconfig.toml"
     return [f"AWS no longer {verb} functions with provided.al2: {advice}"]
 
 
+def check(cloudformation: BaseClient, settings: dict, template: dict, today: date) -> list[str]:
+    """Returns one line for each parameter that may not be deployed."""
+    deployed = deployed_parameters(cloudformation, settings["stack_name"])
+    values = parameters(template, settings["parameter_overrides"], deployed)
+    is_deployed = deployed is not None
+    return url_problems(values) + runtime_problems(settings["env"], values["Runtime"], today, is_deployed=is_deployed)
+
+
 def main() -> int:
     settings = settings_from_arguments(__doc__.splitlines()[0])
-    values = parameters(yaml_parse(Path("template.yaml").read_text()), settings["parameter_overrides"])
-
-    def is_deployed() -> bool:
-        return has_functions(boto3.client("cloudformation", region_name=settings["region"]), settings["stack_name"])
-
-    problems = url_problems(values)
+    template = yaml_parse(Path("template.yaml").read_text())
     try:
-        problems += runtime_problems(settings["env"], values["Runtime"], datetime.now(UTC).date(), is_deployed)
+        cloudformation = boto3.client("cloudformation", region_name=settings["region"])
+        problems = check(cloudformation, settings, template, datetime.now(UTC).date())
     except (BotoCoreError, ClientError) as error:
-        problems.append(str(error))
+        problems = [str(error)]
     for line in problems:
         print(f"error: {line}", file=sys.stderr)
     if not problems:

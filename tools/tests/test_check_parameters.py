@@ -19,17 +19,42 @@ from samcli.commands.deploy import command as deploy
 from samcli.commands.package import command as package
 from samtranslator.yaml_helper import yaml_parse
 
-from check_parameters import has_functions, runtime_problems, url_problems
-from samconfig import parameters
+from check_parameters import check
 
+STACK = "order-api-prod"
 PROVIDERS = ["PaymentUrl=https://pay.example.com/v1", "RestaurantUrl=https://restaurants.example.com"]
-BEFORE, CREATION_ENDS, UPDATES_END = date(2027, 1, 31), date(2027, 2, 1), date(2027, 3, 3)
+EARLY, CREATION_ENDED, UPDATES_ENDED = date(2027, 1, 31), date(2027, 2, 1), date(2027, 3, 3)
 
 
-def names_of_problems(root: Path, environment: str, *overrides: str) -> list[str]:
-    template = yaml_parse((root / "template.yaml").read_text())
-    values = parameters(template, [f"Environment={environment}", *overrides])
-    return [line.split()[0] for line in url_problems(values)]
+class Aws:
+    """CloudFormation, which knows of one stack."""
+
+    def __init__(self, root: Path) -> None:
+        self.client = boto3.Session("id", "secret", region_name="eu-west-1").client("cloudformation")
+        self.stub = Stubber(self.client)
+        self.template = yaml_parse((root / "template.yaml").read_text())
+
+    def has_stack(self, status: str, **parameters: str) -> None:
+        """Expects a request for the stack, and describes it."""
+        values = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+        stack = {"StackName": STACK, "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
+        self.stub.add_response("describe_stacks", {"Stacks": [stack | {"Parameters": values}]}, {"StackName": STACK})
+
+    def has_none(self) -> None:
+        """Expects a request for the stack, which does not exist."""
+        self.stub.add_client_error("describe_stacks", "ValidationError", f"Stack with id {STACK} does not exist")
+
+    def check(self, *overrides: str, today: date = EARLY) -> list[str]:
+        settings = {"env": "prod", "stack_name": STACK, "parameter_overrides": list(overrides)}
+        with self.stub:
+            problems = check(self.client, settings, self.template, today)
+        self.stub.assert_no_pending_responses()
+        return problems
+
+
+@pytest.fixture
+def aws(root: Path) -> Aws:
+    return Aws(root)
 
 
 @pytest.mark.parametrize(
@@ -47,72 +72,66 @@ def names_of_problems(root: Path, environment: str, *overrides: str) -> list[str
         ([*PROVIDERS, "CallbackUrls=com.example.orders://signed-in"], []),
     ],
 )
-def test_prod_has_https_only_and_nothing_of_this_machine(root: Path, overrides: list[str], problems: list[str]) -> None:
-    assert names_of_problems(root, "prod", *overrides) == problems
-    assert names_of_problems(root, "dev", *overrides) == []
+def test_prod_has_https_only_and_nothing_of_this_machine(aws: Aws, overrides: list[str], problems: list[str]) -> None:
+    aws.has_none()
+    assert [line.split()[0] for line in aws.check("Environment=prod", *overrides)] == problems
+    aws.has_none()
+    assert aws.check("Environment=dev", *overrides) == []
 
 
-def test_the_runtime_is_looked_at_only_when_aws_blocks_it() -> None:
-    def asked() -> bool:
-        pytest.fail("CloudFormation is asked")
-
-    assert runtime_problems("dev", "provided.al2", BEFORE, asked) == []
-    for today in (BEFORE, CREATION_ENDS, UPDATES_END):
-        assert runtime_problems("dev", "provided.al2023", today, asked) == []
-
-
-def test_a_new_stack_and_later_every_stack_needs_another_runtime() -> None:
-    advice = "add Runtime=provided.al2023 to the parameter_overrides of dev in samconfig.toml"
-    (creation,) = runtime_problems("dev", "provided.al2", CREATION_ENDS, lambda: False)
-    assert creation == f"AWS no longer creates functions with provided.al2: {advice}"
-    assert runtime_problems("dev", "provided.al2", CREATION_ENDS, lambda: True) == []
-    for is_deployed in (True, False):
-        (update,) = runtime_problems("dev", "provided.al2", UPDATES_END, lambda deployed=is_deployed: deployed)
-        assert update == f"AWS no longer updates functions with provided.al2: {advice}"
+def test_a_deployed_value_counts_until_samconfig_replaces_it(aws: Aws) -> None:
+    aws.has_stack("UPDATE_COMPLETE", WebOrigin="http://localhost:5173")
+    (problem,) = aws.check("Environment=prod", *PROVIDERS)
+    assert problem.startswith("WebOrigin must ")
+    aws.has_stack("UPDATE_COMPLETE", WebOrigin="http://localhost:5173")
+    assert aws.check("Environment=prod", *PROVIDERS, "WebOrigin=https://orders.example.com") == []
 
 
-@pytest.fixture
-def cloudformation():
-    client = boto3.Session("id", "secret", region_name="eu-west-1").client("cloudformation")
-    with Stubber(client) as stub:
-        yield client, stub
+def test_a_new_stack_and_later_every_stack_needs_another_runtime(aws: Aws) -> None:
+    advice = "add Runtime=provided.al2023 to the parameter_overrides of prod in samconfig.toml"
+    creation, update = (
+        f"AWS no longer {verb} functions with provided.al2: {advice}" for verb in ("creates", "updates")
+    )
+    expected = {EARLY: ([], []), CREATION_ENDED: ([creation], []), UPDATES_ENDED: ([creation], [update])}
+    for today, (new, deployed) in expected.items():
+        aws.has_none()
+        assert aws.check("Environment=dev", today=today) == new
+        aws.has_stack("UPDATE_COMPLETE", Runtime="provided.al2")
+        assert aws.check("Environment=dev", today=today) == deployed
+        aws.has_none()
+        assert aws.check("Environment=dev", "Runtime=provided.al2023", today=today) == []
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"])
+def test_a_stack_that_was_never_deployed_is_new(aws: Aws, status: str) -> None:
+    aws.has_stack(status, Runtime="provided.al2")
+    (problem,) = aws.check("Environment=dev", today=CREATION_ENDED)
+    assert problem.startswith("AWS no longer creates functions")
+
+
+def test_an_error_of_cloudformation_is_raised(aws: Aws) -> None:
+    aws.stub.add_client_error("describe_stacks", "AccessDenied", "not authorized")
+    with pytest.raises(ClientError, match="not authorized"):
+        aws.check("Environment=dev")
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"),
-    [("UPDATE_COMPLETE", True), ("CREATE_COMPLETE", True), ("ROLLBACK_COMPLETE", False), ("REVIEW_IN_PROGRESS", False)],
+    ("environment", "error"),
+    [
+        ("prod", "error: Unable to locate credentials\n"),
+        ("none", "error: samconfig.toml has no environment none\n"),
+    ],
 )
-def test_a_stack_that_was_never_deployed_has_no_functions(cloudformation, status: str, *, expected: bool) -> None:
-    client, stub = cloudformation
-    stack = {"StackName": "order-api-dev", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
-    stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "order-api-dev"})
-    assert has_functions(client, "order-api-dev") is expected
-
-
-def test_a_stack_that_does_not_exist_has_no_functions_and_any_other_error_is_raised(cloudformation) -> None:
-    client, stub = cloudformation
-    stub.add_client_error("describe_stacks", "ValidationError", "Stack with id order-api-dev does not exist")
-    assert has_functions(client, "order-api-dev") is False
-    stub.add_client_error("describe_stacks", "AccessDenied", "not authorized")
-    with pytest.raises(ClientError, match="not authorized"):
-        has_functions(client, "order-api-dev")
-
-
-def test_a_problem_is_one_line_and_an_exit_code(root: Path, tmp_path: Path) -> None:
-    # With the runtime that AWS does not block, so that the result does not depend on the day.
-    for name in ("template.yaml", "samconfig.toml"):
-        text = (root / name).read_text().replace('"Environment=', '"Runtime=provided.al2023", "Environment=')
-        (tmp_path / name).write_text(text)
-
-    def check(environment: str) -> tuple[int, str, str]:
-        command = [sys.executable, str(root / "tools/check_parameters.py"), "--config-env", environment]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return ended.returncode, ended.stdout, ended.stderr
-
-    assert check("dev") == (0, "the parameters of dev may be deployed\n", "")
-    missing = "must be an https URL in prod, and is ''"
-    assert check("prod") == (1, "", f"error: PaymentUrl {missing}\nerror: RestaurantUrl {missing}\n")
-    assert check("none") == (1, "", "error: samconfig.toml has no environment none\n")
+def test_an_error_is_one_line_and_an_exit_code(environment: str, error: str, root: Path, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "tools/check_parameters.py", "--config-env", environment],
+        cwd=root,
+        env={"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", error)
 
 
 def commands_of_make(root: Path) -> list[str]:
