@@ -169,8 +169,13 @@ fmt: ## Formats everything
 # --- Deployment ---
 
 .PHONY: deploy
-deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
-	sam deploy --config-env $(ENV)
+deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
+	@# Without the option, sam prefers an old build of its own in .aws-sam.
+	sam deploy --config-env $(ENV) --template-file template.yaml
+
+.PHONY: check-parameters
+check-parameters: ## Checks that the parameters of the environment may be deployed (ENV=dev)
+	@python tools/check_parameters.py --config-env $(ENV)
 
 .PHONY: redrive
 redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)

@@ -15,19 +15,13 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from samtranslator.yaml_helper import yaml_parse
 
-from samconfig import settings_from_arguments
+from samconfig import parameters, settings_from_arguments
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
 # A name in every binary that parses HTTP API (v2) events, which only the feature `unauthenticated` does.
 UNAUTHENTICATED_ONLY = b"ApiGatewayV2httpRequest"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2 and 2023
 GLIBC = {"provided.al2": (2, 26), "provided.al2023": (2, 34)}
-
-
-def parameters(template: dict, overrides: list[str]) -> dict[str, str]:
-    """Values of the template's parameters: the defaults, replaced by the overrides."""
-    defaults = {name: str(p["Default"]) for name, p in template["Parameters"].items() if "Default" in p}
-    return defaults | dict(override.split("=", 1) for override in overrides)
 
 
 def needed_glibc(elf: ELFFile) -> tuple[int, ...]:

@@ -28,6 +28,12 @@ def settings_from_arguments(description: str) -> dict:
     return settings(parser(description).parse_args().config_env)
 
 
+def parameters(template: dict, overrides: list[str], deployed: dict[str, str] | None = None) -> dict[str, str]:
+    """Returns the values of the template's parameters: the defaults, replaced by those deployed, then the overrides."""
+    defaults = {name: str(p["Default"]) for name, p in template["Parameters"].items() if "Default" in p}
+    return defaults | (deployed or {}) | dict(override.split("=", 1) for override in overrides)
+
+
 def outputs(cloudformation: BaseClient, stack: str) -> dict[str, str]:
     """Returns the outputs of the stack."""
     described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]

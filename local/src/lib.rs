@@ -25,5 +25,5 @@ pub const REGION: &str = "eu-west-1";
 /// Name of the local stack, as `samconfig.toml` has it.
 pub const STACK: &str = "order-api-local";
 
-/// Web origin of the local stack, the default of `template.yaml`.
+/// Web origin of the local stack, as `samconfig.toml` has it for `local`.
 pub const WEB_ORIGIN: &str = "http://localhost:5173";

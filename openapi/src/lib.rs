@@ -56,8 +56,14 @@ fn problems_of(operation: &str) -> Vec<ProblemKind> {
     ];
     const CHANGE: [ProblemKind; 4] =
         [ProblemKind::NOT_FOUND, ProblemKind::NOT_PENDING, ProblemKind::IN_PROCESS, ProblemKind::STALE_VERSION];
-    const ALWAYS: [ProblemKind; 4] =
-        [ProblemKind::UNAUTHENTICATED, ProblemKind::TOO_MANY_REQUESTS, ProblemKind::INTERNAL, ProblemKind::UNAVAILABLE];
+    const ALWAYS: [ProblemKind; 6] = [
+        ProblemKind::REFUSED,
+        ProblemKind::UNAUTHENTICATED,
+        ProblemKind::INSUFFICIENT_SCOPE,
+        ProblemKind::TOO_MANY_REQUESTS,
+        ProblemKind::INTERNAL,
+        ProblemKind::UNAVAILABLE,
+    ];
     let own = match operation {
         "get-orders" => vec![ProblemKind::INVALID_REQUEST, ProblemKind::FORBIDDEN],
         "put-order" => [&BODY[..], &CHANGE, &[ProblemKind::IDEMPOTENCY_KEY_REUSED]].concat(),
@@ -86,8 +92,7 @@ impl Modify for Problems {
         for operation in operations {
             let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
             for kind in problems_of(operation.operation_id.as_deref().unwrap_or_default()) {
-                let Some(status) = kind.status else { panic!("{} has no status", kind.name) };
-                by_status.entry(status.as_u16()).or_default().push(kind);
+                by_status.entry(kind.status.as_u16()).or_default().push(kind);
             }
             let responses = by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into()));
             operation.responses.responses.extend(responses);
@@ -134,7 +139,7 @@ fn example(kind: &ProblemKind) -> Value {
     let mut example = Map::new();
     example.insert("detail".into(), kind.detail.into());
     example.insert("request_id".into(), "5431c0c4-c129-4bc5-9a73-16c7be03a2a5".into());
-    example.extend(kind.status.map(|status| ("status".to_owned(), status.as_u16().into())));
+    example.insert("status".into(), kind.status.as_u16().into());
     example.insert("title".into(), kind.title.into());
     example.insert("type".into(), kind.uri().into());
     example.into()

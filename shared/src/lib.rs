@@ -15,7 +15,7 @@
 //! The services around it:
 //! - [`store`]: orders and idempotency records in DynamoDB.
 //! - [`providers`]: the payment provider and the restaurant.
-//! - [`aws`]: the SDK's configuration; the queue, the state machine and the topic.
+//! - [`aws`]: the SDK's configuration; the queue, the state machine, the topic and secrets.
 //!
 //! The entry points of a function:
 //! - [`http`]: HTTP requests.

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
@@ -82,14 +84,16 @@ impl PaymentProvider {
     /// | variable | value |
     /// |---|---|
     /// | `PAYMENT_URL` | URL of the provider; empty or not set for the simulator |
+    /// | `PAYMENT_KEY_SECRET` | ARN of the secret with our [`Key`]; empty or not set for none |
     /// | `PAYMENT_FAILURES_PERCENT` | share of charges that the simulator refuses: 0 to 100 |
-    pub fn from_environment() -> Result<Self, Cause> {
-        Backend::from_environment("PAYMENT").map(Self)
+    /// | `ENVIRONMENT` | `local` or `dev` if the URL may be an http URL; otherwise it is an https URL |
+    pub async fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+        Backend::from_environment("PAYMENT", sdk).await.map(Self)
     }
 
-    /// The payment provider at that URL.
-    pub fn at(url: Url) -> Result<Self, reqwest::Error> {
-        Backend::at(url).map(Self)
+    /// The payment provider at that URL, which knows us by that key.
+    pub fn at(url: Url, key: Option<Key>) -> Result<Self, reqwest::Error> {
+        Backend::at(url, key).map(Self)
     }
 
     /// A simulator that refuses that share of charges, in percent.
@@ -128,14 +132,16 @@ impl Restaurant {
     /// | variable | value |
     /// |---|---|
     /// | `RESTAURANT_URL` | URL of the restaurants' service; empty or not set for the simulator |
+    /// | `RESTAURANT_KEY_SECRET` | ARN of the secret with our [`Key`]; empty or not set for none |
     /// | `RESTAURANT_FAILURES_PERCENT` | share of deliveries that the simulator refuses: 0 to 100 |
-    pub fn from_environment() -> Result<Self, Cause> {
-        Backend::from_environment("RESTAURANT").map(Self)
+    /// | `ENVIRONMENT` | `local` or `dev` if the URL may be an http URL; otherwise it is an https URL |
+    pub async fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+        Backend::from_environment("RESTAURANT", sdk).await.map(Self)
     }
 
-    /// The restaurant at that URL.
-    pub fn at(url: Url) -> Result<Self, reqwest::Error> {
-        Backend::at(url).map(Self)
+    /// The restaurant at that URL, which knows us by that key.
+    pub fn at(url: Url, key: Option<Key>) -> Result<Self, reqwest::Error> {
+        Backend::at(url, key).map(Self)
     }
 
     /// A simulator that refuses that share of deliveries, in percent.
@@ -163,6 +169,34 @@ impl Restaurant {
             Answer { status: StatusCode::NOT_FOUND, .. } => Err(ProviderError::NotFound),
             answer => answer.success().map(|_| Cancellation::Granted),
         }
+    }
+}
+
+/// Key by which a provider knows us: `Authorization: Bearer <key>`. Its `Debug` form does not show it.
+#[derive(Debug, Clone)]
+pub struct Key(HeaderValue);
+
+impl Key {
+    /// The key, if it has the characters of a bearer token (RFC 6750, 2.1). Line ends around it are left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let key = text.trim();
+        let is_key_char = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+        let characters = key.trim_end_matches('=');
+        if characters.is_empty() || !characters.chars().all(is_key_char) {
+            return None;
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {key}")).ok()?;
+        value.set_sensitive(true);
+        Some(Self(value))
+    }
+
+    /// The key in the secret of that ARN.
+    async fn from_secret(variable: &str, arn: &str, sdk: &SdkConfig) -> Result<Self, EnvironmentError> {
+        let bad = |problem: &str| EnvironmentError::new(variable, format!("must be the ARN of {problem}"));
+        let text = aws::secret(sdk, arn).await;
+        let text = text.map_err(|error| bad(&format!("a secret that can be read: {}", telemetry::describe(&error))))?;
+        Self::parse(&text).ok_or_else(|| bad("a secret that holds the key alone: letters, digits and -._~+/="))
     }
 }
 
@@ -204,25 +238,33 @@ enum Backend {
 }
 
 impl Backend {
-    fn from_environment(name: &str) -> Result<Self, Cause> {
-        let (url, percent) = (format!("{name}_URL"), format!("{name}_FAILURES_PERCENT"));
+    async fn from_environment(name: &str, sdk: &SdkConfig) -> Result<Self, Cause> {
+        let [url, secret, percent] = ["URL", "KEY_SECRET", "FAILURES_PERCENT"].map(|end| format!("{name}_{end}"));
         let failures_percent = parse_percent(&percent, environment::optional(&percent).as_deref())?;
-        match parse_url(&url, environment::optional(&url).as_deref())? {
+        let allows_http = allows_http(environment::optional("ENVIRONMENT").as_deref())?;
+        let arn = parse_secret_arn(&secret, environment::optional(&secret))?;
+        match parse_url(&url, environment::optional(&url).as_deref(), allows_http)? {
             None => {
                 tracing::info!(failures_percent, "{url} is not set: a simulator answers");
                 Ok(Self::Simulator { failures_percent })
             }
             Some(url) => {
-                // Its path or query may contain a key.
-                tracing::info!(provider = url.origin().ascii_serialization(), "requests go to the provider");
-                Ok(Self::at(url)?)
+                let key = match arn {
+                    Some(arn) => Some(Key::from_secret(&secret, &arn, sdk).await?),
+                    None => None,
+                };
+                let has_key = key.is_some();
+                tracing::info!(provider = url.origin().ascii_serialization(), has_key, "requests go to the provider");
+                Ok(Self::at(url, key)?)
             }
         }
     }
 
-    fn at(url: Url) -> Result<Self, reqwest::Error> {
+    fn at(url: Url, key: Option<Key>) -> Result<Self, reqwest::Error> {
         aws::install_tls();
-        let client = Client::builder().timeout(REQUEST_TIMEOUT).connect_timeout(Duration::from_secs(1));
+        let headers = HeaderMap::from_iter(key.map(|Key(value)| (AUTHORIZATION, value)));
+        let client = Client::builder().default_headers(headers);
+        let client = client.timeout(REQUEST_TIMEOUT).connect_timeout(Duration::from_secs(1));
         // A redirect would be followed by GET, and its answer taken for a payment.
         Ok(Self::Http { client: client.redirect(Policy::none()).build()?, url })
     }
@@ -255,11 +297,34 @@ fn parse_percent(variable: &str, text: Option<&str>) -> Result<u8, EnvironmentEr
     percent.ok_or_else(|| EnvironmentError::new(variable, "must be set: 0 to 100"))
 }
 
-fn parse_url(variable: &str, text: Option<&str>) -> Result<Option<Url>, EnvironmentError> {
+/// Returns true if the environment may call a provider without TLS.
+fn allows_http(environment: Option<&str>) -> Result<bool, EnvironmentError> {
+    match environment {
+        Some("local" | "dev") => Ok(true),
+        Some("prod") | None => Ok(false),
+        Some(_) => Err(EnvironmentError::new("ENVIRONMENT", "must be local, dev or prod")),
+    }
+}
+
+fn parse_url(variable: &str, text: Option<&str>, allows_http: bool) -> Result<Option<Url>, EnvironmentError> {
     let Some(text) = text else { return Ok(None) };
     // `localhost:8080` is a URL as well, with the scheme `localhost`.
-    let url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
-    url.map(Some).ok_or_else(|| EnvironmentError::new(variable, "must be an http or https URL, or be left out"))
+    let url = text.parse().ok().filter(|url: &Url| url.scheme() == "https" || (url.scheme() == "http" && allows_http));
+    // A variable is no place for a key.
+    let url = url.filter(|url| url.username().is_empty() && url.password().is_none() && url.query().is_none());
+    let schemes = if allows_http { "http or https" } else { "https" };
+    let problem = || format!("must be an {schemes} URL without user, password and query, or be left out");
+    url.map(Some).ok_or_else(|| EnvironmentError::new(variable, problem()))
+}
+
+fn parse_secret_arn(variable: &str, text: Option<String>) -> Result<Option<String>, EnvironmentError> {
+    let is_arn = |text: &str| text.starts_with("arn:") && text.split(':').nth(2) == Some("secretsmanager");
+    match text {
+        Some(text) if !is_arn(&text) => {
+            Err(EnvironmentError::new(variable, "must be the ARN of a secret in Secrets Manager, or be left out"))
+        }
+        text => Ok(text),
+    }
 }
 
 async fn post(
@@ -342,13 +407,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_http_or_https_or_left_out() {
-        let url = |text| parse_url("PAYMENT_URL", text);
+    fn a_url_is_http_or_https_or_left_out_and_has_no_place_for_a_key() {
+        let url = |text| parse_url("PAYMENT_URL", text, true);
         assert_eq!(url(None), Ok(None));
-        assert_eq!(url(Some("https://pay.example.com/v1")), Ok(Some("https://pay.example.com/v1".parse().unwrap())));
-        for bad in ["pay", "localhost:8080", "ftp://pay.example.com"] {
-            let line = "PAYMENT_URL must be an http or https URL, or be left out";
+        for good in ["https://pay.example.com/v1", "http://localhost:8080"] {
+            assert_eq!(url(Some(good)), Ok(Some(good.parse().unwrap())));
+        }
+        for bad in [
+            "pay",
+            "localhost:8080",
+            "ftp://pay.example.com",
+            "https://me:key@pay.example.com",
+            "https://key@pay.example.com",
+            "https://pay.example.com?key=key",
+        ] {
+            let line = "PAYMENT_URL must be an http or https URL without user, password and query, or be left out";
             assert_eq!(url(Some(bad)).unwrap_err().to_string(), line, "{bad}");
+        }
+    }
+
+    #[test]
+    fn http_is_for_local_and_dev_only() {
+        let allowed = |environment| {
+            let allowed = allows_http(environment).unwrap();
+            assert_eq!(parse_url("PAYMENT_URL", Some("http://pay.example.com"), allowed).is_ok(), allowed);
+            assert!(parse_url("PAYMENT_URL", Some("https://pay.example.com"), allowed).is_ok());
+            allowed
+        };
+        assert_eq!([Some("local"), Some("dev"), Some("prod"), None].map(allowed), [true, true, false, false]);
+        assert_eq!(allows_http(Some("test")).unwrap_err().to_string(), "ENVIRONMENT must be local, dev or prod");
+        let line = "PAYMENT_URL must be an https URL without user, password and query, or be left out";
+        assert_eq!(parse_url("PAYMENT_URL", Some("http://localhost"), false).unwrap_err().to_string(), line);
+    }
+
+    #[test]
+    fn a_secret_is_named_by_its_arn() {
+        let secret = |text: &str| parse_secret_arn("PAYMENT_KEY_SECRET", Some(text.to_owned()));
+        assert!(secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:order-api/payment-AbCdEf").is_ok());
+        for bad in ["order-api/payment", "arn:aws:sns:eu-west-1:123456789012:orders", "sk_live_a_key"] {
+            let line = "PAYMENT_KEY_SECRET must be the ARN of a secret in Secrets Manager, or be left out";
+            assert_eq!(secret(bad).unwrap_err().to_string(), line);
+        }
+    }
+
+    #[test]
+    fn a_key_is_a_bearer_token_and_is_not_shown() {
+        for good in ["sk_live-1.2~3+4/5==", "key\n"] {
+            let key = Key::parse(good).unwrap();
+            assert_eq!(key.0.to_str().unwrap(), format!("Bearer {}", good.trim()));
+            assert!(!format!("{key:?}").contains(good.trim()), "{key:?}");
+        }
+        for bad in ["", "\n", "two words", "a\nb", r#"{"key":"value"}"#, "=a", "clé"] {
+            assert!(Key::parse(bad).is_none(), "{bad}");
         }
     }
 

@@ -58,12 +58,12 @@ pub struct Recovery {
 impl Recovery {
     /// The function's recovery. See [`Orders`], [`IdempotencyRecords`], [`PaymentProvider`], [`Restaurant`], [`Topic`] and
     /// [`StateMachine`] for the variables.
-    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+    pub async fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
         Ok(Self {
             orders: Orders::from_environment(sdk)?,
             records: IdempotencyRecords::from_environment(sdk)?,
-            payment: PaymentProvider::from_environment()?,
-            restaurant: Restaurant::from_environment()?,
+            payment: PaymentProvider::from_environment(sdk).await?,
+            restaurant: Restaurant::from_environment(sdk).await?,
             topic: Topic::from_environment(sdk)?,
             state_machine: StateMachine::from_environment(sdk)?,
         })
@@ -188,11 +188,11 @@ impl Sweep {
     /// | variable | value |
     /// |---|---|
     /// | `GRACE_PERIOD_SECONDS` | grace period of a submitted order, in seconds |
-    pub fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
+    pub async fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
         let seconds = environment::required("GRACE_PERIOD_SECONDS", "a number of seconds")?;
         let seconds = seconds.parse();
         let seconds = seconds.map_err(|_| EnvironmentError::new("GRACE_PERIOD_SECONDS", "must be a number of seconds"));
-        Ok(Self { recovery: Recovery::from_environment(sdk)?, grace_period: Duration::from_secs(seconds?) })
+        Ok(Self { recovery: Recovery::from_environment(sdk).await?, grace_period: Duration::from_secs(seconds?) })
     }
 
     /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was

@@ -1,4 +1,4 @@
-//! Requests to SQS, Step Functions and SNS, and the meaning of their answers, by stubbed HTTP.
+//! Requests to SQS, Step Functions, SNS and Secrets Manager, and the meaning of their answers, by stubbed HTTP.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -8,7 +8,7 @@ use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use lambda_http::http::{Request, Response};
 use serde_json::{Value, json};
-use shared::aws::{Error, Queue, StateMachine, Topic};
+use shared::aws::{self, Error, Queue, StateMachine, Topic};
 use shared::fixtures;
 use shared::order::Timestamp;
 
@@ -89,6 +89,8 @@ async fn a_service_that_throttles_or_is_away_is_unavailable_and_a_refusal_is_a_f
         (400, "QueueDoesNotExist", false),
         (403, "AccessDeniedException", false),
         (400, "ThrottlingException", true),
+        (400, "KMS.ThrottlingException", true),
+        (400, "KMS.AccessDeniedException", false),
         (500, "InternalFailure", true),
         (503, "ServiceUnavailable", true),
     ];
@@ -106,6 +108,29 @@ async fn a_topic_that_may_not_be_published_to_is_a_failure() {
     let order = fixtures::order().not_accepted("for the test", Timestamp::now()).unwrap();
     let error = Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap_err();
     assert!(matches!(error, Error::Failed(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_topic_whose_key_is_throttled_is_unavailable() {
+    let order = fixtures::order().not_accepted("for the test", Timestamp::now()).unwrap();
+    for (code, is_unavailable) in [("KMSThrottling", true), ("KMSThrottlingException", true), ("KMSDisabled", false)] {
+        let body = format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>");
+        let (sdk, _) = answered_with(400, &body);
+        let error = Topic::new(&sdk, TOPIC_ARN).publish(&order).await.unwrap_err();
+        assert_eq!(matches!(error, Error::Unavailable(_)), is_unavailable, "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_its_text() {
+    const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:payment-AbCdEf";
+    let (sdk, http) = answered(200, &json!({"ARN": SECRET_ARN, "SecretString": "key"}));
+    assert_eq!(aws::secret(&sdk, SECRET_ARN).await.unwrap(), "key");
+    assert_eq!(serde_json::from_str::<Value>(&sent(&http)).unwrap(), json!({"SecretId": SECRET_ARN}));
+    let (sdk, _) = answered(200, &json!({"ARN": SECRET_ARN, "SecretBinary": "a2V5"}));
+    assert!(aws::secret(&sdk, SECRET_ARN).await.is_err());
+    let (sdk, _) = answered(400, &json!({"__type": "ResourceNotFoundException", "Message": "no"}));
+    assert!(matches!(aws::secret(&sdk, SECRET_ARN).await, Err(Error::Failed(_))));
 }
 
 #[tokio::test]

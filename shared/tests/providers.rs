@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use shared::fixtures::order;
-use shared::providers::{Cancellation, Charge, Delivery, PaymentProvider, ProviderError, Restaurant};
+use shared::providers::{Cancellation, Charge, Delivery, Key, PaymentProvider, ProviderError, Restaurant};
 use tokio::net::TcpListener;
 
 /// A request that a provider received: path, idempotency key, trace and body.
@@ -31,11 +31,11 @@ async fn server(status: u16, body: Value) -> (String, Arc<Mutex<Vec<Received>>>)
 }
 
 fn payment_at(url: &str) -> PaymentProvider {
-    PaymentProvider::at(url.parse().unwrap()).unwrap()
+    PaymentProvider::at(url.parse().unwrap(), None).unwrap()
 }
 
 fn restaurant_at(url: &str) -> Restaurant {
-    Restaurant::at(url.parse().unwrap()).unwrap()
+    Restaurant::at(url.parse().unwrap(), None).unwrap()
 }
 
 /// A payment provider that gives every request that answer.
@@ -72,6 +72,29 @@ async fn a_request_has_its_key_its_trace_and_the_order() {
         received("cancellations", "cancellation", None),
     ];
     assert_eq!(*ledger.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_provider_knows_us_by_its_key_and_gets_none_if_there_is_none() {
+    let keys: Arc<Mutex<Vec<Option<HeaderValue>>>> = Arc::default();
+    let received = keys.clone();
+    let answer = move |headers: HeaderMap| {
+        received.lock().unwrap().push(headers.get("authorization").cloned());
+        std::future::ready(StatusCode::CREATED)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
+    let payment = PaymentProvider::at(url.parse().unwrap(), Key::parse("key-of-the-payment")).unwrap();
+    let restaurant = Restaurant::at(url.parse().unwrap(), Key::parse("key-of-the-restaurant")).unwrap();
+    payment.charge(&order(), None).await.unwrap();
+    payment.refund(&order(), None).await.unwrap();
+    restaurant.deliver(&order(), None).await.unwrap();
+    restaurant.cancel(&order(), None).await.unwrap();
+    payment_at(&url).charge(&order(), None).await.unwrap();
+    let bearer = |key| Some(HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+    let (payment, restaurant) = (bearer("key-of-the-payment"), bearer("key-of-the-restaurant"));
+    assert_eq!(*keys.lock().unwrap(), [payment.clone(), payment, restaurant.clone(), restaurant, None]);
 }
 
 #[tokio::test]

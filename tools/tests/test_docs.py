@@ -20,6 +20,8 @@ from botocore.model import OperationNotFoundError
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 MAX_README_LINES = 200
+# Services without regions.
+GLOBAL_SERVICES = {"iam"}
 # Options of the AWS CLI itself, which every operation takes.
 GLOBAL_OPTIONS = {"output", "profile", "query", "region"}
 # Tools, by the words before the subcommand.
@@ -98,7 +100,8 @@ def aws_problems(text: str) -> list[str]:
         wrong += [f"aws {service} {operation} --{option}" for option in sorted(unknown)]
         # A command that is only named in the text has no options.
         if options:
-            missing = {xform_name(name, "-") for name in shape.required_members} - options
+            required = {xform_name(name, "-") for name in shape.required_members}
+            missing = (required if service in GLOBAL_SERVICES else required | {"region"}) - options
             wrong += [f"aws {service} {operation} without --{option}" for option in sorted(missing)]
     return wrong
 
@@ -155,11 +158,11 @@ def path_problems(text: str) -> list[str]:
     return [path for path in paths if not list(ROOT.glob(path))]
 
 
-def kinds_of_problems(text: str) -> list[tuple[int | None, str, str]]:
-    """The rows of the table of kinds: status, none if it varies; kind; when it is sent."""
+def kinds_of_problems(text: str) -> list[tuple[int, str, str]]:
+    """The rows of the table of kinds: status, kind, and when it is sent."""
     table = text.partition("| status | kind | when |\n")[2].partition("\n\n")[0]
-    rows = re.findall(r"^\| (\d+|varies) \| `([a-z-]+)` \| ([^|]+) \|$", table, re.MULTILINE)
-    return [(None if status == "varies" else int(status), kind, when) for status, kind, when in rows]
+    rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \| ([^|]+) \|$", table, re.MULTILINE)
+    return [(int(status), kind, when) for status, kind, when in rows]
 
 
 def kinds_of_responses(document: dict) -> set[tuple[int, str, str]]:
@@ -205,11 +208,11 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
     document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     examples = document["components"]["schemas"]["ProblemDetails"]["examples"]
     prefix = "urn:problem-type:order-api:"
-    catalogue = [(example.get("status"), example["type"].removeprefix(prefix)) for example in examples]
+    catalogue = [(example["status"], example["type"].removeprefix(prefix)) for example in examples]
     assert len(set(described)) == len(described)
     assert set(described) == set(catalogue)
-    # API Gateway sends these two, so no operation's responses have them.
-    assert {row for row in rows if row[1] not in ("no-such-route", "refused")} == kinds_of_responses(document)
+    # An unknown route is of no operation.
+    assert {row for row in rows if row[1] != "no-such-route"} == kinds_of_responses(document)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +225,7 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
         ("`aws stepfunctions stop-executions`", "aws stepfunctions stop-executions"),
         ("```sh\naws sqs send-message --queue-url u --body b\n```", "aws sqs send-message --body"),
         ("```sh\naws sqs send-message --queue-url u\n```", "aws sqs send-message without --message-body"),
+        ("```sh\naws sqs send-message --queue-url u\n```", "aws sqs send-message without --region"),
         ('  ```sh\n  X="$(aws iam get-role --name r)"\n  ```', "aws iam get-role --name"),
         ("```sh\ncargo lambda invoke get-orders --datafile e.json\n```", "cargo lambda invoke --datafile"),
         ("`cargo lambda invok get-orders`", "cargo lambda invok"),

@@ -11,7 +11,7 @@ use shared::telemetry;
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let sdk = aws::sdk_config().await;
-    let recovery = &Recovery::from_environment(&sdk)?;
+    let recovery = &Recovery::from_environment(&sdk).await?;
     let dead_letters = &Queue::dead_letters_from_environment(&sdk)?;
     lambda::serve_queue(env!("CARGO_PKG_NAME"), dead_letters, |message| recover_order(recovery, message)).await
 }

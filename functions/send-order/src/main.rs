@@ -9,8 +9,9 @@ use shared::{aws, lambda, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
-    let restaurant = &Restaurant::from_environment()?;
+    let sdk = aws::sdk_config().await;
+    let orders = &Orders::from_environment(&sdk)?;
+    let restaurant = &Restaurant::from_environment(&sdk).await?;
     let limit = DeliveryLimit::from_environment()?;
     lambda::serve_task(env!("CARGO_PKG_NAME"), |task| async move {
         steps::deliver(orders, restaurant, limit, task.order.key(), task.trace.as_deref()).await

@@ -10,6 +10,6 @@ use shared::{lambda, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let sdk = aws::sdk_config().await;
-    let sweep = &Sweep::from_environment(&sdk)?;
+    let sweep = &Sweep::from_environment(&sdk).await?;
     lambda::serve_calls(env!("CARGO_PKG_NAME"), |_: Value| sweep.run()).await
 }

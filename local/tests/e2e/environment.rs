@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::events::FUNCTIONS;
-use crate::support::functions;
+use crate::support::{functions, remember, secret};
 
 /// Time that a function has to start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,6 +93,38 @@ async fn assert_uses(function: &str, bootstrap: &Path, variables: &HashMap<Strin
     let error = format!("{variable} must be ");
     let lines: Vec<_> = output.lines().filter(|line| line.contains(&error)).collect();
     assert_eq!(lines.len(), 1, "{function} without a good {variable} prints: {output}");
+}
+
+#[tokio::test]
+async fn a_function_whose_key_cannot_be_read_ends_with_one_line() {
+    let stack = Stack::from_environment().unwrap();
+    let function = functions(&stack).await.remove("process-payment").unwrap();
+    let mut variables = function.environment.unwrap().variables.unwrap();
+    variables.insert("AWS_ENDPOINT_URL".to_owned(), stack.endpoint.clone());
+    variables.insert("PAYMENT_URL".to_owned(), "http://localhost".to_owned());
+    let folder = stack.scratch().join("environment").join("key");
+    let bootstrap = unpack("process-payment", &folder).await;
+    let arn = secret(remember("key-that-can-be-read")).await;
+    let missing = arn.replace("order-api/", "order-api/missing-");
+    let no_key = secret(remember(r#"{"key":"in-json"}"#)).await;
+    for (arn, problem) in [
+        (&arn, None),
+        (&missing, Some("must be the ARN of a secret that can be read: the service refused the request: ")),
+        (&no_key, Some("must be the ARN of a secret that holds the key alone: letters, digits and -._~+/=")),
+    ] {
+        variables.insert("PAYMENT_KEY_SECRET".to_owned(), arn.clone());
+        match (start(&bootstrap, &variables).await, problem) {
+            (Ok(()), None) => {}
+            (Err(output), Some(problem)) => {
+                let lines: Vec<_> = output.lines().filter(|line| line.contains("PAYMENT_KEY_SECRET")).collect();
+                assert_eq!(lines.len(), 1, "{output}");
+                assert!(lines[0].contains(&format!("PAYMENT_KEY_SECRET {problem}")), "{output}");
+                assert!(!output.contains("in-json"), "{output}");
+            }
+            other => panic!("{arn}: {other:?}"),
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::events::FUNCTIONS;
 use crate::support::{Answer, Api, eventually, send, set_variable};
@@ -67,6 +68,19 @@ async fn responses_are_503_with_retry_after_while_dynamodb_throttles() {
         }
     });
     assert_unavailable(&api).await;
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_of_the_stage_are_429() {
+    let api = Api::of_own_stack("order-api-limited", &["RequestsPerSecond=1", "RequestBurst=2"]).await;
+    let mut answers = JoinSet::new();
+    for _ in 0..20 {
+        let api = api.clone();
+        answers.spawn(async move { api.get("/orders").await.status.as_u16() });
+    }
+    let statuses = answers.join_all().await;
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The payment provider and the restaurants of the tests: an HTTP server that takes its responses from the order's
 //! `restaurant_id`. It keeps to the contract (`docs/providers.md`), a ledger of every request, and an account for each
-//! order.
+//! order. It answers 401 to a request without the key of its provider.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -10,6 +10,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::remember;
 
 /// A request and the status of its response.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +125,14 @@ static URL: LazyLock<String> = LazyLock::new(|| {
     receiver.recv().unwrap()
 });
 
+/// Keys of this run, by which the payment provider and the restaurant know the stack.
+pub static PAYMENT_KEY: LazyLock<String> = LazyLock::new(new_key);
+pub static RESTAURANT_KEY: LazyLock<String> = LazyLock::new(new_key);
+
+fn new_key() -> String {
+    remember(format!("key-{}", Uuid::new_v4()))
+}
+
 /// Returns the URL of the providers.
 pub fn url() -> &'static str {
     &URL
@@ -184,6 +195,10 @@ pub fn balance_of(order_id: &str) -> Balance {
 async fn respond(uri: Uri, headers: HeaderMap, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
     let header = |name| headers.get(name).map_or("", |value: &HeaderValue| value.to_str().unwrap()).to_owned();
     let (kind, key) = (uri.path().trim_start_matches('/').to_owned(), header("idempotency-key"));
+    let is_payment = matches!(kind.as_str(), "charges" | "refunds");
+    if header("authorization") != format!("Bearer {}", if is_payment { &*PAYMENT_KEY } else { &*RESTAURANT_KEY }) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({})));
+    }
     let (planned, status) = {
         let mut books = books();
         let same = |entry: &&Entry| entry.kind == kind && entry.body["order_id"] == body["order_id"];

@@ -15,6 +15,7 @@ use local::{Stack, deploy, http};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Instant of what the tests write themselves.
 const INSTANT: &str = "2023-01-02T22:06:33.637839308Z";
@@ -295,6 +296,14 @@ pub fn remember<S: AsRef<str>>(secret: S) -> S {
     // In one write, because other tests write to the file too.
     file.write_all(format!("{}\n", secret.as_ref()).as_bytes()).unwrap();
     secret
+}
+
+/// Creates a secret with that text in Secrets Manager, and returns its ARN.
+pub async fn secret(text: &str) -> String {
+    let stack = Stack::from_environment().unwrap();
+    let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk_config().await);
+    let secret = secrets.create_secret().name(format!("order-api/{}", Uuid::new_v4())).secret_string(text);
+    secret.send().await.unwrap().arn.unwrap()
 }
 
 /// Path of the file with the secrets of this run. It is removed with the stack.

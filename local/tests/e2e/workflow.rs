@@ -21,8 +21,8 @@ use shared::order::{OrderKey, Timestamp};
 use shared::store::Orders;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::providers::{ACCEPTED, Balance, balance_of, ledger_of, requests_about, url};
-use crate::support::{Api, eventually, path_of, send, text, user};
+use crate::providers::{ACCEPTED, Balance, PAYMENT_KEY, RESTAURANT_KEY, balance_of, ledger_of, requests_about, url};
+use crate::support::{Api, eventually, path_of, secret, send, text, user};
 
 /// Balance of an order that was never paid, or is refunded, and that no restaurant was asked about.
 const NOTHING: Balance = Balance { kept: 0, delivered: false, cancelled: false };
@@ -33,11 +33,17 @@ const CANCELLED: Balance = Balance { kept: 0, delivered: false, cancelled: true 
 /// Balance of an order of three units that is paid and delivered.
 const DELIVERED: Balance = Balance { kept: 3000, delivered: true, cancelled: false };
 
-/// Deploys a separate stack that uses the tests' providers, with these parameters. Its visibility timeout suits a slow
-/// machine: no message may come again while it is being handled.
+/// Deploys a separate stack that uses the tests' providers and knows their keys, with these parameters. Its visibility
+/// timeout suits a slow machine: no message may come again while it is being handled.
 async fn stack(name: &str, parameters: &[&str]) -> Api {
-    let providers = [format!("PaymentUrl={}", url()), format!("RestaurantUrl={}", url())];
-    let api = Api::of_own_stack(name, &[&[providers[0].as_str(), &providers[1]], parameters].concat()).await;
+    let mut all = vec![
+        format!("PaymentUrl={}", url()),
+        format!("RestaurantUrl={}", url()),
+        format!("PaymentKeySecret={}", secret(&PAYMENT_KEY).await),
+        format!("RestaurantKeySecret={}", secret(&RESTAURANT_KEY).await),
+    ];
+    all.extend(parameters.iter().map(ToString::to_string));
+    let api = Api::of_own_stack(name, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
     set_queue(&api, &api.stack.orders_queue, QueueAttributeName::VisibilityTimeout, "60").await;
     api
 }

@@ -3,6 +3,7 @@
 //! DynamoDB's client is in [`crate::store`].
 
 mod queue;
+mod secret;
 mod state_machine;
 mod topic;
 
@@ -21,12 +22,18 @@ use aws_smithy_types::retry::ErrorKind;
 use crate::Cause;
 
 pub use queue::Queue;
+pub use secret::secret;
 pub use state_machine::StateMachine;
 pub use topic::Topic;
 
 /// Code by which DynamoDB refuses a single write that meets a transaction on the same item. It is here because
 /// [`is_transient`] decides for all services.
 pub(crate) const TRANSACTION_CONFLICT: &str = "TransactionConflictException";
+
+/// Codes by which SNS, SQS and Step Functions say that KMS throttles them. They are client errors, and not among the
+/// SDK's own codes. The topic is encrypted with a key of KMS.
+const KMS_THROTTLING: [&str; 4] =
+    ["KMSThrottling", "KMSThrottlingException", "KMS.ThrottlingException", "KmsThrottlingException"];
 
 /// Reason why a call of an AWS service failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +68,7 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
             failure.raw().status().is_server_error()
                 || THROTTLING_ERRORS.contains(&code)
                 || TRANSIENT_ERRORS.contains(&code)
+                || KMS_THROTTLING.contains(&code)
                 || code == TRANSACTION_CONFLICT
         }
         _ => false,

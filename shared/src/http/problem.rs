@@ -126,8 +126,7 @@ impl Problem {
     /// Status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        // Every kind has a status but `refused`, which only API Gateway sends.
-        self.kind().status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        self.kind().status
     }
 
     /// Cause of the problem, for the log, if it is not the client's mistake.
@@ -233,7 +232,7 @@ mod tests {
             let response = problem.to_response("r1");
             let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
             let kind = ProblemKind::ALL.into_iter().find(|kind| body["type"] == kind.uri()).unwrap();
-            assert_eq!((Some(response.status()), &body["title"]), (kind.status, &kind.title.into()), "{body}");
+            assert_eq!((response.status(), &body["title"]), (kind.status, &kind.title.into()), "{body}");
             assert_eq!(body["status"], response.status().as_u16(), "{body}");
             if !matches!(problem, Problem::InvalidRequest(_) | Problem::MalformedJson(_)) {
                 assert_eq!(body["detail"], kind.detail);
