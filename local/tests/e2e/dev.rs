@@ -13,8 +13,13 @@ use tokio::time::timeout;
 
 use crate::support::claims;
 
+/// The command `local` of this checkout. Its path is asked for at run time: a checkout may be moved or copied.
+pub fn program() -> String {
+    std::env::var("CARGO_BIN_EXE_local").unwrap()
+}
+
 fn dev(port: u16) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    let mut command = Command::new(program());
     command.args(["dev", "--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -178,6 +183,6 @@ async fn a_port_in_use_is_reported_in_one_line() {
     let ran = dev(port).output().await.unwrap();
     assert!(!ran.status.success());
     let error = String::from_utf8(ran.stderr).unwrap();
-    assert!(error.starts_with(&format!("error: port {port} is in use: ")), "{error}");
+    assert!(error.starts_with(&format!("error: can't use port {port}: Address already in use")), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
 }
