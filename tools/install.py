@@ -1,4 +1,4 @@
-"""Installs pinned tools: install.py .tools/aws tools/requirements.txt
+"""Installs pinned tools. Usage: `install.py .tools/aws tools/requirements.txt`.
 
 Does nothing if they are installed and start. They no longer start once the checkout was moved or copied, or Python was
 upgraded: an environment of Python has its own path and Python's version in it.

@@ -1,4 +1,4 @@
-"""Checks that a server of this machine can use a port: port.py PORT=4566
+"""Checks that a server of this machine can use a port. Usage: `port.py PORT=4566`.
 
 make calls it before it compiles or starts anything.
 """
