@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 PIP = ("install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--requirement")
 
@@ -43,14 +44,22 @@ def install(environment: Path, requirements: Path) -> None:
     (environment / ".installed").write_text(digest(requirements))
 
 
+def lock(file: TextIO) -> None:
+    """Waits until no other start in this checkout installs these tools."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"Waiting for another start, which has locked {file.name} ...", flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def main() -> int:
     environment, requirements = map(Path, sys.argv[1:])
     environment.parent.mkdir(exist_ok=True)
     # Its commands name the path by which it was made.
     environment = environment.resolve()
-    # Another start in this checkout may be installing them.
-    with environment.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with environment.with_suffix(".lock").open("w") as file:
+        lock(file)
         try:
             if not is_installed(environment, requirements):
                 install(environment, requirements)

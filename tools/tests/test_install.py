@@ -53,6 +53,18 @@ def test_an_upgraded_python_gets_new_tools(environment: Path, requirements: Path
     older.rename(libraries)
 
 
+def test_a_second_start_waits_for_the_first(environment: Path, requirements: Path, root: Path) -> None:
+    (environment / ".installed").unlink()
+    command = [sys.executable, root / "tools/install.py", environment, requirements]
+    with environment.with_suffix(".lock").open("w") as file:
+        install.lock(file)
+        second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert second.stdout.readline().startswith("Waiting for another start")
+        (environment / ".installed").write_text(install.digest(requirements))
+    rest, _ = second.communicate(timeout=60)
+    assert (second.returncode, rest) == (0, "")
+
+
 def test_a_removed_python_gets_new_tools(environment: Path, requirements: Path) -> None:
     python = environment / "bin/python"
     target = python.readlink()
