@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use local::Stack;
+use local::{Stack, staging};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -253,6 +253,8 @@ async fn everything_ends_when_dev_is_killed() {
     killed.kill().await.unwrap();
     let emulator = format!("AWS_ENDPOINT_URL=http://localhost:{port}\0");
     eventually("no process is left", async || processes_with(&emulator).is_empty().then_some(())).await;
+    // Otherwise the next emulator on this port removes it.
+    std::fs::remove_dir_all(staging().unwrap().join(format!("emulator-{port}"))).unwrap();
 }
 
 #[tokio::test]
