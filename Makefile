@@ -1,5 +1,12 @@
 # Commands of this repository. `make help` lists them.
 
+ifeq ($(filter 4.% 5.%,$(MAKE_VERSION)),)
+$(error GNU make 4 or newer is needed, and this is $(MAKE_VERSION). On macOS: `brew install make`, then `gmake`)
+endif
+ifeq ($(wildcard template.yaml),)
+$(error Run make in the root folder of the checkout)
+endif
+
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -16,13 +23,33 @@ ENV = dev
 RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
 
 export CARGO_TARGET_DIR := $(CURDIR)/target
+# Builds for this machine are for it, whatever the user's usual target is.
+unexport CARGO_BUILD_TARGET
 export SAM_CLI_TELEMETRY := 0
+# Files are UTF-8 in every locale.
+export PYTHONUTF8 := 1
 # The message of a failed assertion is enough.
 export RUST_BACKTRACE := 0
 # The pinned tools come first: cargo-lambda, zig, sam, cfn-lint.
-export PATH := $(CURDIR)/.tools/aws/bin:$(PATH)
+TOOLS := $(CURDIR)/.tools/aws/bin:
+export PATH := $(TOOLS)$(subst $(TOOLS),,$(PATH))
 
 PHASE := @tools/phase
+
+# Installs the standard library of a target of Rust.
+define rust_target
+@rustup target list --installed | grep -qx $(1) || rustup target add $(1)
+endef
+
+# First steps of a start; the argument is the number of all steps.
+define prepare
+@echo 'Step 1 of $(1): install the tools (some minutes the first time)'
+@$(MAKE) tools
+@echo 'Step 2 of $(1): compile the functions (some minutes the first time)'
+@$(MAKE) host-build
+@echo 'Step 3 of $(1): compile the program that runs the system (some minutes the first time)'
+@cargo build --locked --workspace --bin local
+endef
 
 .PHONY: help
 help: ## Lists the commands
@@ -31,36 +58,52 @@ help: ## Lists the commands
 # --- The two commands ---
 
 .PHONY: dev
-dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
-	@cargo build --locked --workspace --bin local
-	@exec target/debug/local dev --port $(PORT)
+dev: free-PORT ## Runs the whole system here until Ctrl-C (PORT=4566)
+	$(call prepare,4)
+	@echo 'Step 4 of 4: start the system'
+	@exec tools/run local dev --port $(PORT)
 
 .PHONY: watch
-watch: tools host-build ## Serves the API from the sources and recompiles after edits (WATCH_PORT=9000)
-	@cargo build --locked --workspace --bin local
-	@exec target/debug/local watch --port $(WATCH_PORT)
+watch: free-WATCH_PORT ## Serves the API from the sources and recompiles after edits (WATCH_PORT=9000)
+	$(call prepare,4)
+	@echo 'Step 4 of 4: start the system'
+	@exec tools/run local watch --port $(WATCH_PORT)
 
 .PHONY: start-api
-start-api: docker tools host-build ## Serves the API by sam local start-api; needs Docker (START_API_PORT=3000)
-	cargo lambda build --locked --features unauthenticated --target $(shell uname -m)-unknown-linux-gnu.2.26 \
+start-api: free-START_API_PORT docker ## Serves the API by sam local start-api; needs Docker (START_API_PORT=3000)
+	$(call prepare,5)
+	@echo 'Step 4 of 5: compile the functions for their containers (some minutes the first time)'
+	@$(MAKE) container-build
+	@echo 'Step 5 of 5: start the system'
+	@DOCKER_HOST=$$(tools/docker-host); export DOCKER_HOST; exec tools/run local start-api --port $(START_API_PORT)
+
+.PHONY: container-build
+container-build: CONTAINER_TARGET := $(subst arm64,aarch64,$(shell uname -m))-unknown-linux-gnu
+container-build:
+	$(call rust_target,$(CONTAINER_TARGET))
+	cargo lambda build --locked --features unauthenticated --target $(CONTAINER_TARGET).2.26 \
 	  --lambda-dir target/start-api/target/lambda --output-format zip
-	@cargo build --locked --workspace --bin local
-	@exec target/debug/local start-api --port $(START_API_PORT)
 
 .PHONY: docker
 docker:
-	@docker info >/dev/null 2>&1 || { echo 'error: make start-api needs Docker, and no Docker engine answers' >&2; exit 1; }
+	@tools/docker-host >/dev/null
+
+# For example free-PORT: nothing listens on the port that PORT names.
+free-%: prerequisites
+	@python3 tools/port.py '$*=$($*)'
 
 .PHONY: url
 url: ## Prints the URL of the API that `make dev` runs
-	@cargo build --quiet --locked --workspace --bin local
-	@target/debug/local url --port $(PORT)
+	@tools/run local url --port $(PORT)
 
 .PHONY: token
+# The values reach the program as they were typed: neither make nor the shell expands a `$` in them.
+token: override export SCOPE := $(value SCOPE)
+token: override export PERSON := $(value PERSON)
+token: override export PASSWORD := $(value PASSWORD)
 token: ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
-	@cargo build --quiet --locked --workspace --bin local
-	@target/debug/local token --port $(PORT) $(if $(SCOPE),--scope '$(SCOPE)') \
-	  $(if $(PERSON),--person '$(PERSON)' --password '$(PASSWORD)')
+	@tools/run local token --port $(PORT) $${SCOPE:+--scope "$$SCOPE"} \
+	  $${PERSON:+--person "$$PERSON" --password "$$PASSWORD"}
 
 .PHONY: test
 test: ## Runs all tests and prints the time of each phase
@@ -101,7 +144,7 @@ template: ## Checks the template and the tools
 
 .PHONY: release-build
 release-build: ## Builds the arm64 zips for AWS in target/lambda
-	@rustup target list --installed | grep -qx aarch64-unknown-linux-gnu || rustup target add aarch64-unknown-linux-gnu
+	$(call rust_target,aarch64-unknown-linux-gnu)
 	cargo lambda build --release --locked --target $(RELEASE_TARGET) --output-format zip
 
 .PHONY: check-zips
@@ -109,21 +152,16 @@ check-zips: ## Checks that the zips run on the template's architecture and runti
 	@python tools/check_zips.py --config-env $(ENV)
 
 .PHONY: host-build
-host-build: target/local/.built ## Builds the functions for this machine in target/local
-
-# cargo-lambda would write the zips again at every start, even if nothing has changed.
-target/local/.built: $(shell find functions shared Cargo.toml Cargo.lock rust-toolchain.toml tools/requirements.txt -type f)
-	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip
-	@touch $@
+host-build: ## Builds the functions for this machine in target/local
+	@python3 tools/host_build.py
 
 .PHONY: e2e
 e2e: ## Runs the end-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
-	cargo build --quiet --locked --workspace --bin local
 	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
 	@# and the emulator would only wait for each other.
-	target/debug/local run --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
-	target/debug/local run -- $(MAKE) e2e-on-stack
+	tools/run local run --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
+	tools/run local run -- $(MAKE) e2e-on-stack
 
 .PHONY: e2e-on-stack
 e2e-on-stack:
@@ -138,17 +176,15 @@ e2e-on-stack:
 
 .PHONY: fuzz
 fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-build)
-	cargo build --quiet --locked --workspace --bin local
-	target/debug/local run -- tools/fuzz/run
+	tools/run local run -- tools/fuzz/run
 
 .PHONY: openapi
 openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types
-	cargo build --quiet --locked --workspace --bin openapi
-	target/debug/openapi >openapi.yaml
-	target/debug/openapi notification >docs/notification.schema.json
+	tools/run openapi >openapi.yaml
+	tools/run openapi notification >docs/notification.schema.json
 
 .PHONY: docs
-docs: tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
+docs: free-DOCS_PORT tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
 	@mkdir -p target/docs
 	@cp openapi/page.html target/docs/index.html
 	@cp openapi/node_modules/swagger-ui-dist/swagger-ui{.css,-bundle.js} target/docs/
@@ -182,28 +218,23 @@ redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
 
 .PHONY: settle
-# Taken from the command line only, and exported, so that the shell does not read it.
-settle: export ORDER =
+# Taken from the command line only, as it was typed.
+settle: override export ORDER := $(if $(filter command,$(origin ORDER)),$(value ORDER))
 settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod)
 	@python tools/settle.py --config-env $(ENV) --order "$$ORDER"
 
 # --- Tools, inside the checkout ---
 
 .PHONY: tools
-tools: prerequisites .tools/aws/.installed .tools/emulator/.installed ## Installs the pinned tools
+# With the user's Python, not with that of the tools.
+tools: export PATH := $(subst $(TOOLS),,$(PATH))
+tools: prerequisites ## Installs the pinned tools
+	@python3 tools/install.py .tools/aws tools/requirements.txt
+	@python3 tools/install.py .tools/emulator tools/emulator-requirements.txt
 
 .PHONY: prerequisites
 prerequisites:
 	@tools/prerequisites
-
-.tools/aws/.installed: tools/requirements.txt
-.tools/emulator/.installed: tools/emulator-requirements.txt
-.tools/%/.installed:
-	@echo "Installing $< into .tools/$* ..."
-	@rm -rf .tools/$*
-	@python3 -m venv .tools/$*
-	@.tools/$*/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
-	@touch $@
 
 .PHONY: lock
 lock: ## Updates the pinned tools after an edit of tools/*.in

@@ -40,15 +40,19 @@ impl Emulator {
     pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
-        let scratch = scratch(&endpoint);
+        let scratch = scratch(&endpoint)?;
+        // It is still there if a system on this port was killed.
+        let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;
         let log = fs::File::create(scratch.join("emulator.log"))?;
 
-        let ministack = root().join(".tools/emulator/bin/ministack");
+        let ministack = root()?.join(".tools/emulator/bin/ministack");
         let mut command = command_for(&endpoint, &ministack);
         command
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", if matches!(reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
+            // Its MQTT broker, which the system does not use, listens on all addresses whatever `BIND_HOST` says.
+            .env("IOT_MTLS_ENABLED", "0")
             .env("LOG_LEVEL", "ERROR")
             .env("LAMBDA_ACCOUNT_CONCURRENCY", concurrency.to_string())
             .env("STATE_DIR", scratch.join("state"))
@@ -93,22 +97,19 @@ impl Drop for Emulator {
 }
 
 /// The folder of the emulator at this URL.
-pub(crate) fn scratch(endpoint: &str) -> PathBuf {
+pub(crate) fn scratch(endpoint: &str) -> anyhow::Result<PathBuf> {
     let port = endpoint.rsplit(':').next().unwrap_or_default();
-    staging().join(format!("emulator-{port}"))
+    Ok(staging()?.join(format!("emulator-{port}")))
 }
 
 fn endpoint(port: u16) -> String {
     format!("http://localhost:{port}")
 }
 
-/// Returns this port, or any free one if none is given. Fails if something listens on it.
-fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).with_context(|| {
-        format!(
-            "port {} is in use: stop the program that listens there, or choose another port: make dev PORT=4600",
-            port.unwrap_or(0)
-        )
-    })?;
+/// Returns this port, or any free one if none is given. Fails if nothing can listen on it. `make` has checked the port
+/// before it compiled; `tools/port.py` explains the error.
+pub fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
+    let port = port.unwrap_or(0);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("can't use port {port}"))?;
     Ok(listener.local_addr()?.port())
 }

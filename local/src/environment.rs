@@ -3,24 +3,48 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::Context;
+
 use crate::REGION;
 
-/// The root of the checkout.
-pub(crate) fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+/// Returns the root of the checkout: the nearest folder, from the current one upwards, with a Makefile and the template.
+/// It is looked up at run time, because a checkout is moved or copied together with its builds.
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_dir().context("the current folder")?;
+    let is_root = |folder: &&Path| ["Makefile", "template.yaml"].iter().all(|file| folder.join(file).is_file());
+    let root = here.ancestors().find(is_root);
+    root.map(Path::to_owned).with_context(|| format!("{} is not in a checkout of Order API", here.display()))
 }
 
 /// The folder from which the template is deployed locally.
 ///
 /// It holds a copy of the template, byte for byte, and the functions' builds for this machine under the paths that the
 /// template names. They stay out of `target/lambda/`, where the arm64 builds for AWS belong.
+pub fn staging() -> anyhow::Result<PathBuf> {
+    Ok(root()?.join("target/local"))
+}
+
+/// Architecture of this machine, as the template's parameter names it.
+pub(crate) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// Variables by which a process reaches this machine itself without the user's HTTP proxy. Some programs read the one,
+/// some the other.
 #[must_use]
-pub fn staging() -> PathBuf {
-    root().join("target/local")
+pub fn without_proxy() -> [(&'static str, String); 2] {
+    ["NO_PROXY", "no_proxy"].map(|name| {
+        let theirs = std::env::var(name).ok().filter(|hosts| !hosts.is_empty());
+        let hosts: Vec<_> = theirs.into_iter().chain(["localhost,127.0.0.1,::1".to_owned()]).collect();
+        (name, hosts.join(","))
+    })
 }
 
 /// Environment of a process that works with the emulator at `endpoint` and must not see the user's AWS account.
-pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 8] {
+pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 7] {
     [
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_ACCESS_KEY_ID", "local"),
@@ -29,22 +53,22 @@ pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 8] {
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("NO_PROXY", "localhost,127.0.0.1"),
     ]
 }
 
-/// A command with [`aws_environment`] and no other AWS variable.
+/// A command with [`aws_environment`], no other AWS variable, and no proxy to this machine.
 pub(crate) fn command_for(endpoint: &str, program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
-    command.envs(aws_environment(endpoint));
+    command.envs(aws_environment(endpoint)).envs(without_proxy());
     command
 }
 
-/// Builder of HTTP clients. reqwest is built without a TLS provider, so one must be installed before the first client.
+/// Builder of HTTP clients. They reach only this machine, so they use no proxy. reqwest is built without a TLS provider,
+/// so one must be installed before the first client.
 pub fn http() -> reqwest::ClientBuilder {
     shared::aws::install_tls();
-    reqwest::Client::builder()
+    reqwest::Client::builder().no_proxy()
 }

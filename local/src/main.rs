@@ -1,13 +1,14 @@
 //! The command `local`, which `make dev`, `make watch`, `make e2e` and others run.
 
 use std::io::Write;
+use std::os::unix::process::parent_id;
 use std::process::{ExitCode, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use local::sign_in::{self, Person};
-use local::{Emulator, Reach, STACK, Server, Stack, StackFile, deploy, logs, samples};
+use local::{Emulator, Reach, STACK, Server, Stack, StackFile, deploy, free_port, logs, samples, without_proxy};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -85,13 +86,14 @@ async fn main() -> ExitCode {
             Verb::Run { concurrency, command } => run(concurrency, &command).await,
         }
     };
-    // A signal drops the work and, with it, the emulator.
+    // A signal drops the work and, with it, the emulator. So does the end of `make`, which has started this process.
     let result = tokio::select! {
         result = work => result,
         () = interrupted() => {
             println!("\nStopped.");
             Ok(ExitCode::SUCCESS)
         }
+        () = orphaned() => Err(anyhow!("stopped, because the process that started this one has ended")),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -107,6 +109,14 @@ async fn interrupted() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
+    }
+}
+
+/// Returns when the process that started this one has ended: its children then have another parent.
+async fn orphaned() {
+    let parent = parent_id();
+    while parent_id() == parent {
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
@@ -172,6 +182,7 @@ async fn token(port: Option<u16>, scope: Option<&str>, person: Option<Person>) -
 }
 
 async fn watch(port: u16) -> anyhow::Result<ExitCode> {
+    free_port(Some(port))?;
     let (_emulator, stack) = start_with_samples(None, Reach::Processes).await?;
     let mut server = Server::watch(&stack, port)?;
     println!(
@@ -180,7 +191,7 @@ The API is served from the sources. Ctrl-C stops it and deletes its data. The fi
 
   curl -s 'http://localhost:{port}/orders?limit=3'
 
-  .tools/aws/bin/cargo-lambda lambda invoke get-orders --invoke-port {port} --data-file events/get-orders.json
+  .tools/aws/bin/cargo-lambda lambda invoke get-orders --invoke-address 127.0.0.1 --invoke-port {port} --data-file events/get-orders.json
 "
     );
     server.wait().await?;
@@ -188,12 +199,14 @@ The API is served from the sources. Ctrl-C stops it and deletes its data. The fi
 }
 
 async fn start_api(port: u16) -> anyhow::Result<ExitCode> {
+    free_port(Some(port))?;
     let (_emulator, stack) = start_with_samples(None, Reach::Containers).await?;
     let mut server = Server::start_api(&stack, port)?;
     println!(
         r"
 The API is served by sam local. Ctrl-C stops it and deletes its data. Until then, everybody in this machine's network can
-reach the emulator, which checks no credentials: the containers need that access.
+reach the emulator, which checks no credentials: the containers need that access. SAM gives every request the same
+request_id.
 
   curl -s 'http://localhost:{port}/orders?limit=3'
 "
@@ -207,6 +220,7 @@ async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
     let status = Command::new(&command[0])
         .args(&command[1..])
         .envs([stack.to_environment()?])
+        .envs(without_proxy())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .status()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use crate::environment::{aws_environment, command_for, root, staging};
+use crate::environment::{architecture, aws_environment, command_for, root, staging, without_proxy};
 use crate::group::Group;
 use crate::{Stack, WEB_ORIGIN};
 
@@ -22,12 +22,13 @@ impl Server {
     pub fn watch(stack: &Stack, port: u16) -> anyhow::Result<Self> {
         let variables = aws_environment(&stack.endpoint).into_iter().chain(variables(stack));
         let lines: Vec<_> = variables.map(|(name, value)| format!("{name}={value}")).collect();
-        let file = staging().join(format!("watch-{port}.env"));
+        let file = staging()?.join(format!("watch-{port}.env"));
         fs::write(&file, lines.join("\n"))?;
 
-        let mut command = Command::new(root().join(".tools/aws/bin/cargo-lambda"));
-        command.args(["lambda", "watch", "--invoke-port", &port.to_string(), "--env-file"]).arg(file);
-        command.current_dir(root());
+        let root = root()?;
+        let mut command = Command::new(root.join(".tools/aws/bin/cargo-lambda"));
+        command.args(["lambda", "watch", "--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]);
+        command.arg("--env-file").arg(file).envs(without_proxy()).current_dir(root);
         Ok(Self(Group::spawn(command).context("cargo-lambda does not start: run `make tools`")?))
     }
 
@@ -35,20 +36,28 @@ impl Server {
     /// image. It needs the functions' builds for that image in `target/start-api/`, and an emulator that listens on all
     /// addresses of this machine.
     pub fn start_api(stack: &Stack, port: u16) -> anyhow::Result<Self> {
-        let folder = root().join("target/start-api");
-        fs::copy(root().join("template.yaml"), folder.join("template.yaml"))?;
+        let root = root()?;
+        let folder = root.join("target/start-api");
+        fs::copy(root.join("template.yaml"), folder.join("template.yaml"))?;
+        // SAM's own temporary folder, empty at each start. SAM keeps a lock there while it builds an image; a lock that
+        // an interrupted start has left would hold up the next one.
+        let temporary = folder.join("tmp");
+        let _ = fs::remove_dir_all(&temporary);
+        fs::create_dir_all(&temporary)?;
         let emulator = stack.endpoint.replace("localhost", "host.docker.internal");
         let endpoints = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"].map(|name| (name, &*emulator));
         let variables: BTreeMap<_, _> = variables(stack).into_iter().chain(endpoints).collect();
         fs::write(folder.join("variables.json"), json!({ "Parameters": variables }).to_string())?;
 
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-        let mut command = command_for(&stack.endpoint, &root().join(".tools/aws/bin/sam"));
+        let mut command = command_for(&stack.endpoint, &root.join(".tools/aws/bin/sam"));
         command
             .args(["local", "start-api", "--port", &port.to_string(), "--env-vars", "variables.json"])
-            .args(["--parameter-overrides", &format!("Environment=dev Architecture={architecture}")])
+            .args(["--parameter-overrides", &format!("Environment=dev Architecture={}", architecture())])
             .args(["--add-host", "host.docker.internal:host-gateway", "--warm-containers", "LAZY"])
             .env("SAM_CLI_TELEMETRY", "0")
+            // An image that is there is used as it is, so a start needs no network. One that is missing is pulled.
+            .env("SAM_SKIP_PULL_IMAGE", "true")
+            .env("TMPDIR", temporary)
             .current_dir(folder);
         Ok(Self(Group::spawn(command).context("sam does not start: run `make tools`")?))
     }

@@ -1,5 +1,6 @@
 //! A deployed stack, and the ways to hand it to other processes.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -66,14 +67,15 @@ impl Stack {
 
     /// Returns the stack that `local dev` runs on this port of the emulator.
     pub fn running(port: u16) -> anyhow::Result<Self> {
-        let stack = std::fs::read(StackFile::path(port))
-            .with_context(|| format!("no system runs on port {port}: start one with `make dev`"))?;
+        let absent = || format!("no system runs on port {port}: start one with `make dev`");
+        let stack = std::fs::read(StackFile::path(port)?).with_context(absent)?;
+        // The file is still there if the system was killed.
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).with_context(absent)?;
         Ok(serde_json::from_slice(&stack)?)
     }
 
     /// The emulator's own folder, with its log in `emulator.log`. It is removed when the emulator ends.
-    #[must_use]
-    pub fn scratch(&self) -> PathBuf {
+    pub fn scratch(&self) -> anyhow::Result<PathBuf> {
         emulator::scratch(&self.endpoint)
     }
 
@@ -95,13 +97,13 @@ pub struct StackFile(PathBuf);
 impl StackFile {
     /// Records that this stack runs on this port.
     pub fn write(port: u16, stack: &Stack) -> anyhow::Result<Self> {
-        let file = Self(Self::path(port));
+        let file = Self(Self::path(port)?);
         std::fs::write(&file.0, serde_json::to_vec(stack)?)?;
         Ok(file)
     }
 
-    fn path(port: u16) -> PathBuf {
-        staging().join(format!("stack-{port}.json"))
+    fn path(port: u16) -> anyhow::Result<PathBuf> {
+        Ok(staging()?.join(format!("stack-{port}.json")))
     }
 }
 

@@ -24,7 +24,7 @@ const BAD_VALUE: &str = "not one of these";
 
 /// Unpacks the build of a function, and returns its bootstrap.
 async fn unpack(function: &str, folder: &Path) -> PathBuf {
-    let zip = staging().join("target/lambda").join(function).join("bootstrap.zip");
+    let zip = staging().unwrap().join("target/lambda").join(function).join("bootstrap.zip");
     let unzip = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(zip).arg(folder).output().await.unwrap();
     assert!(unzip.status.success(), "{unzip:?}");
     let bootstrap = folder.join("bootstrap");
@@ -135,7 +135,7 @@ async fn each_function_uses_all_of_its_variables_and_needs_no_others() {
         let function = functions.remove(name).unwrap_or_else(|| panic!("no function {name}"));
         let variables = function.environment.unwrap().variables.unwrap();
         assert!(variables.contains_key("LOG_LEVEL"), "{name}: {variables:?}");
-        let folder = stack.scratch().join("environment").join(name);
+        let folder = stack.scratch().unwrap().join("environment").join(name);
         let bootstrap = unpack(name, &folder).await;
         if let Err(output) = start(&bootstrap, &variables).await {
             panic!("{name} does not start with {variables:?}: {output}");

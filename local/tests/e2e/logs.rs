@@ -13,7 +13,7 @@ use crate::support::{machine_token, secrets_file};
 /// Returns every log of the run: its name and its text.
 async fn logs(stack: &Stack, client: &Client) -> Vec<(String, String)> {
     let mut logs = Vec::new();
-    let files = [fs::read_dir(stack.scratch()).unwrap(), fs::read_dir("../target/fuzz").unwrap()];
+    let files = [fs::read_dir(stack.scratch().unwrap()).unwrap(), fs::read_dir("../target/fuzz").unwrap()];
     for path in files.into_iter().flatten().map(|entry| entry.unwrap().path()) {
         if path.extension().is_some_and(|extension| extension == "log") {
             logs.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
@@ -67,7 +67,7 @@ async fn no_log_contains_a_token_a_password_or_a_secret() {
     let put = client.put_log_events().log_group_name(group).log_stream_name(stream).log_events(event);
     put.send().await.unwrap();
     let password = secrets.iter().find(|secret| secret.starts_with("Order-")).unwrap();
-    let file = stack.scratch().join("planted.log");
+    let file = stack.scratch().unwrap().join("planted.log");
     fs::write(&file, format!("signed in with {password}\n")).unwrap();
     let after = logs(&stack, &client).await;
     let mut found = leaks(&after, &secrets);

@@ -308,7 +308,7 @@ pub async fn secret(text: &str) -> String {
 
 /// Path of the file with the secrets of this run. It is removed with the stack.
 pub fn secrets_file() -> PathBuf {
-    Stack::from_environment().unwrap().scratch().join("secrets")
+    Stack::from_environment().unwrap().scratch().unwrap().join("secrets")
 }
 
 /// Returns the claims of a token without verifying it.

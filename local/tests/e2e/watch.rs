@@ -9,14 +9,14 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::dev::{Running, free_port, processes_with};
+use crate::dev::{Running, free_port, in_a_terminal, processes_with, program};
 use crate::events::{FUNCTIONS, assert_response};
 use crate::support::{Api, encode, eventually, path_of, send};
 
 #[tokio::test]
 async fn watch_serves_every_route_on_one_port_and_accepts_the_sample_events() {
     let port = free_port();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    let mut command = in_a_terminal(&program());
     command.args(["watch", "--port", &port.to_string()]).stdout(Stdio::piped());
     let mut watch = Running::spawn(command);
     let mut lines = watch.lines();
@@ -55,8 +55,8 @@ async fn watch_serves_every_route_on_one_port_and_accepts_the_sample_events() {
 
     for function in FUNCTIONS {
         let invoked = Command::new("../.tools/aws/bin/cargo-lambda")
-            .args(["lambda", "invoke", function, "--invoke-port", &port.to_string(), "--data-file"])
-            .arg(format!("../events/{function}.json"))
+            .args(["lambda", "invoke", function, "--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
+            .args(["--data-file", &format!("../events/{function}.json")])
             .output()
             .await
             .unwrap();
@@ -65,6 +65,7 @@ async fn watch_serves_every_route_on_one_port_and_accepts_the_sample_events() {
     }
     let marks = [format!("watch-{port}.env"), format!(":{port}/")];
     assert!(marks.iter().all(|text| !processes_with(text).is_empty()), "cargo-lambda and functions are running");
+    assert_eq!(watch.listens_beyond_loopback(), [""; 0]);
     watch.stop(Signal::SIGINT).await;
     assert_eq!(marks.map(|text| processes_with(&text)), [[""; 0]; 2]);
     let warned = printed.await.unwrap().matches("a request without a token is treated as an administrator").count();

@@ -89,8 +89,8 @@ pub enum Execution {
 
 impl Machine {
     pub fn read() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../statemachine/order.asl.json");
-        let definition: Definition = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let definition = std::fs::read_to_string("../statemachine/order.asl.json").unwrap();
+        let definition: Definition = serde_json::from_str(&definition).unwrap();
         let mut names: Vec<_> = definition.states.keys().cloned().collect();
         names.sort();
         let place = |name: &String| Place::try_from(names.binary_search(name).unwrap()).unwrap();

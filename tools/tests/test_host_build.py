@@ -1,0 +1,37 @@
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+from host_build import executables, is_current, zip_bootstrap
+
+MESSAGES = """{"reason": "compiler-artifact", "target": {"name": "serde"}, "executable": null}
+{"reason": "compiler-artifact", "target": {"name": "get-orders"}, "executable": "/elsewhere/debug/get-orders"}
+{"reason": "build-finished", "success": true}
+"""
+
+
+def test_cargo_says_where_the_executables_are() -> None:
+    assert executables(MESSAGES) == {"get-orders": Path("/elsewhere/debug/get-orders")}
+
+
+def test_a_zip_holds_an_executable_bootstrap(tmp_path: Path) -> None:
+    built, archive = tmp_path / "built", tmp_path / "get-orders/bootstrap.zip"
+    built.write_bytes(b"program")
+    zip_bootstrap(built, archive)
+    with zipfile.ZipFile(archive) as opened:
+        (entry,) = opened.infolist()
+        assert (entry.filename, opened.read(entry)) == ("bootstrap", b"program")
+        assert stat.filemode(entry.external_attr >> 16)[1:] == "rwxr-xr-x"
+    assert list(archive.parent.iterdir()) == [archive]
+
+
+def test_only_a_new_build_is_zipped(tmp_path: Path) -> None:
+    built, archive = tmp_path / "built", tmp_path / "bootstrap.zip"
+    built.write_bytes(b"program")
+    assert not is_current(built, archive)
+    zip_bootstrap(built, archive)
+    assert is_current(built, archive)
+    later = archive.stat().st_mtime + 1
+    os.utime(built, (later, later))
+    assert not is_current(built, archive)

@@ -1,0 +1,117 @@
+"""The Makefile's commands up to the moment at which they start something, with other programs in the place of cargo."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Status of a make that has failed.
+FAILED = 2
+# Prints its arguments. tools/run asks cargo for the program that it starts, so this is the program, too.
+PROGRAM = "#!/usr/bin/env python3\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"
+# Writes that it was called, and names the program.
+CARGO = """#!/usr/bin/env bash
+echo "$@" >>'{folder}/calls'
+echo '{{"reason": "compiler-artifact", "executable": null}}'
+echo '{{"reason": "compiler-artifact", "executable": "{folder}/somewhere else/program"}}'
+"""
+
+
+def executable(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def cargo(tmp_path: Path) -> Path:
+    """A folder with a cargo that builds nothing; its calls are in the file `calls`."""
+    executable(tmp_path / "cargo", CARGO.format(folder=tmp_path))
+    executable(tmp_path / "somewhere else/program", PROGRAM)
+    return tmp_path
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def make(folder: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs make in `cwd`, with the programs of the folder before all others."""
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    environment = {name: value for name, value in environment.items() if not name.startswith("MAKE")}
+    command = ["make", "--silent", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=False, capture_output=True, text=True
+    )
+
+
+def test_values_reach_the_program_as_they_were_typed(root: Path, cargo: Path) -> None:
+    password, scope = "Pa$word-1 $(HOME) `id` \"'#", "orders/read orders/write"
+    ran = make(cargo, "token", "PERSON=ann", f"PASSWORD={password}", f"SCOPE={scope}", cwd=root)
+    expected = ["token", "--port", "4566", "--scope", scope, "--person", "ann", "--password", password]
+    assert json.loads(ran.stdout) == expected
+    assert json.loads(make(cargo, "token", cwd=root).stdout) == expected[:3]
+    assert "Order a$b\n" in make(cargo, "settle", "ORDER=a$b", cwd=root).stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "variable"),
+    [("dev", "PORT"), ("watch", "WATCH_PORT"), ("start-api", "START_API_PORT"), ("docs", "DOCS_PORT")],
+)
+def test_a_port_is_checked_before_anything_starts(
+    root: Path, cargo: Path, taken_port: int, verb: str, variable: str
+) -> None:
+    ran = make(cargo, verb, f"{variable}={taken_port}", cwd=root)
+    assert ran.stderr.startswith(f"error: port {taken_port} is in use: "), ran.stderr
+    assert (ran.returncode, ran.stdout) == (FAILED, "")
+    assert not (cargo / "calls").exists()
+
+
+@pytest.mark.parametrize(("verb", "steps"), [("dev", 4), ("watch", 4), ("start-api", 5)])
+def test_a_start_counts_its_steps(root: Path, cargo: Path, verb: str, steps: int) -> None:
+    planned = make(cargo, "--dry-run", verb, cwd=root).stdout
+    assert re.findall(r"Step (\d) of (\d): \w", planned) == [(str(n), str(steps)) for n in range(1, steps + 1)]
+
+
+def test_an_old_make_is_told_in_one_line(root: Path, cargo: Path) -> None:
+    ran = make(cargo, "MAKE_VERSION=3.81", "help", cwd=root)
+    assert "GNU make 4 or newer is needed, and this is 3.81" in ran.stderr
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (FAILED, 1)
+
+
+def test_the_makefile_of_another_folder_is_refused(root: Path, cargo: Path) -> None:
+    ran = make(cargo, "--file", str(root / "Makefile"), "help", cwd=cargo)
+    assert "Run make in the root folder of the checkout" in ran.stderr
+    assert ran.returncode == FAILED
+
+
+# Answers to `docker info` and `docker context inspect`.
+DOCKER = """#!/usr/bin/env bash
+case "$*" in
+  info) echo {info} >&2; exit {status} ;;
+  'context inspect '*) echo unix:///run/user/1000/docker.sock ;;
+esac
+"""
+
+
+def docker_host(root: Path, path: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([root / "tools/docker-host"], env={"PATH": path}, check=False, capture_output=True, text=True)
+
+
+def test_sam_gets_the_engine_of_dockers_context(root: Path, tmp_path: Path) -> None:
+    executable(tmp_path / "docker", DOCKER.format(info="", status=0))
+    assert docker_host(root, f"{tmp_path}:/usr/bin:/bin").stdout == "unix:///run/user/1000/docker.sock\n"
+
+
+def test_the_reason_why_docker_does_not_answer_is_shown(root: Path, tmp_path: Path) -> None:
+    executable(tmp_path / "docker", DOCKER.format(info="permission denied", status=1))
+    ran = docker_host(root, f"{tmp_path}:/usr/bin:/bin")
+    assert ran.stderr == "error: make start-api needs Docker: docker info says: permission denied\n"
+    assert (ran.returncode, ran.stdout) == (1, "")
