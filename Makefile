@@ -167,6 +167,25 @@ fmt: ## Formats everything
 	cargo fmt --all
 	ruff format tools
 
+# --- One function: functions/function.mk calls these ---
+
+.PHONY: build-function
+build-function: tools
+	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip \
+	  --package $(FUNCTION)
+
+.PHONY: test-function
+test-function:
+	cargo test --quiet --locked --package $(FUNCTION) --package shared
+
+.PHONY: invoke-function
+# Taken from the command line only, as it was typed, and from the function's folder.
+invoke-function: override export EVENT := $(if $(filter command,$(origin EVENT)),$(value EVENT))
+# Under `local run` there is a system already, and nothing to build.
+invoke-function: $(if $(ORDER_API_STACK),,tools host-build)
+	@cargo build --quiet --locked --workspace --bin local
+	@cd functions/$(FUNCTION) && exec ../../target/debug/local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
+
 # --- Deployment ---
 
 .PHONY: deploy

@@ -19,6 +19,12 @@ pub fn staging() -> PathBuf {
     root().join("target/local")
 }
 
+/// The sample event of a function.
+#[must_use]
+pub fn sample_event(function: &str) -> PathBuf {
+    root().join("events").join(function).with_extension("json")
+}
+
 /// Environment of a process that works with the emulator at `endpoint` and must not see the user's AWS account.
 pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 8] {
     [
