@@ -171,18 +171,20 @@ fmt: ## Formats everything
 
 .PHONY: build-function
 build-function: tools
+	@# By its binary: alone in a build, its package would take other features of the dependencies, and compile them again.
 	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip \
-	  --package $(FUNCTION)
+	  --bin $(FUNCTION)
 
 .PHONY: test-function
 test-function:
-	cargo test --quiet --locked --package $(FUNCTION) --package shared
+	cargo test --quiet --locked --workspace --bin $(FUNCTION) --lib
 
 .PHONY: invoke-function
 # Taken from the command line only, as it was typed, and from the function's folder.
 invoke-function: override export EVENT := $(if $(filter command,$(origin EVENT)),$(value EVENT))
-# Under `local run` there is a system already, and nothing to build.
-invoke-function: $(if $(ORDER_API_STACK),,tools host-build)
+invoke-function:
+	@# Under `local run` there is a system already. The standard output is for the answer alone.
+	$(if $(ORDER_API_STACK),,@$(MAKE) tools host-build >&2)
 	@cargo build --quiet --locked --workspace --bin local
 	@cd functions/$(FUNCTION) && exec ../../target/debug/local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
 

@@ -11,7 +11,7 @@ help: ## Lists these commands
 
 .PHONY: build test invoke
 build: ## Builds the function for this machine, in target/local
-test: ## Runs the tests of the function, and those of shared, which has most of its code
+test: ## Runs the unit tests of the function and of the libraries, which have most of its code
 invoke: ## Calls the function with its event in events/ or EVENT=file, in `make dev` (PORT=4566) or a fresh system
 build test invoke:
 	@$(MAKE) -C ../.. $@-function FUNCTION=$(FUNCTION)

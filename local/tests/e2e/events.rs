@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Output;
 
-use local::{Stack, deploy, samples};
+use local::{Stack, StackFile, deploy, samples};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -73,18 +72,17 @@ fn every_function_has_a_sample_event() {
     assert_eq!(names("events"), expected);
 }
 
-/// Runs `make invoke` in the folder of a function, in this stack.
-async fn make_invoke(stack: &Stack, function: &str, arguments: &[&str]) -> Output {
+/// `make invoke` in the folder of a function.
+fn make_invoke(function: &str, arguments: &[&str]) -> Command {
     let folder = Path::new("../functions").join(function);
     let mut make = Command::new("make");
     make.args(["--no-print-directory", "-C"]).arg(folder).arg("invoke").args(arguments);
-    make.envs([stack.to_environment().unwrap()]);
     // With these, which cargo sets for a test, cargo would compile ring and what depends on it again.
     let of_test = |name: &String| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
     for name in std::env::vars().map(|(name, _)| name).filter(of_test) {
         make.env_remove(name);
     }
-    make.output().await.unwrap()
+    make
 }
 
 #[tokio::test]
@@ -95,7 +93,7 @@ async fn every_function_can_be_invoked_with_its_sample_event() {
     samples::save_order_of_events(&stack.sdk_config().await, &stack).await.unwrap();
 
     for name in FUNCTIONS {
-        let invoked = make_invoke(&stack, name, &[]).await;
+        let invoked = make_invoke(name, &[]).envs([stack.to_environment().unwrap()]).output().await.unwrap();
         assert!(invoked.status.success(), "{name}: {invoked:?}");
         assert_response(name, &serde_json::from_slice(&invoked.stdout).unwrap());
     }
@@ -108,7 +106,7 @@ async fn a_function_can_be_invoked_with_another_event() {
     let file = stack.scratch().canonicalize().unwrap().join("the $HOME's event.json");
     let invoke = async |content: &str| {
         std::fs::write(&file, content).unwrap();
-        let invoked = make_invoke(&stack, "settle-order", &[&format!("EVENT={}", file.display())]).await;
+        let invoked = make_invoke("settle-order", &[&format!("EVENT={}", file.display())]).output().await.unwrap();
         let [answer, error] = [invoked.stdout, invoked.stderr].map(|output| String::from_utf8(output).unwrap());
         (invoked.status.success(), answer, error)
     };
@@ -129,10 +127,22 @@ async fn a_function_can_be_invoked_with_another_event() {
 
 #[tokio::test]
 async fn an_event_that_is_missing_is_named() {
-    let stack = Stack::from_environment().unwrap();
-    let invoked = make_invoke(&stack, "get-orders", &["EVENT=../../events/no-such.json"]).await;
+    let invoked = make_invoke("get-orders", &["EVENT=../../events/no-such.json"]).output().await.unwrap();
     assert!(!invoked.status.success() && invoked.stdout.is_empty(), "{invoked:?}");
     let error = String::from_utf8(invoked.stderr).unwrap();
     let expected = "error: can't read the event ../../events/no-such.json: No such file or directory";
     assert!(error.starts_with(expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_in_the_running_system() {
+    let stack = Stack::from_environment().unwrap();
+    let port = stack.endpoint.rsplit(':').next().unwrap();
+    // As `make dev` records its system.
+    let _file = StackFile::write(port.parse().unwrap(), &stack).unwrap();
+    let mut make = make_invoke("settle-order", &[&format!("PORT={port}")]);
+    let invoked = make.env_remove(stack.to_environment().unwrap().0).output().await.unwrap();
+    let [answer, error] = [invoked.stdout, invoked.stderr].map(|output| String::from_utf8(output).unwrap());
+    assert!(invoked.status.success() && !error.contains("Starting the emulator"), "{error}");
+    assert_response("settle-order", &serde_json::from_str(&answer).unwrap());
 }
