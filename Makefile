@@ -164,10 +164,11 @@ e2e: ## Runs the end-to-end tests on a fresh local stack
 	tools/run local run -- $(MAKE) e2e-on-stack
 
 .PHONY: e2e-on-stack
-e2e-on-stack:
+e2e-on-stack: tools/clients/node_modules
 	cargo test --locked --workspace --test e2e -- --skip workflow:: --skip watch:: --skip logs::
 	@# These tests mostly wait, so more of them can run at once.
 	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
+	tools/clients/run
 	tools/fuzz/run
 	@# After the others, because it reads their logs.
 	cargo test --locked --workspace --test e2e logs::
@@ -188,19 +189,40 @@ docs: free-DOCS_PORT tools openapi/node_modules ## Serves openapi.yaml as a read
 	@mkdir -p target/docs
 	@cp openapi/page.html target/docs/index.html
 	@cp openapi/node_modules/swagger-ui-dist/swagger-ui{.css,-bundle.js} target/docs/
-	@python -c 'import json, yaml; print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml")), default=str))' \
+	@python -c 'import json, yaml; print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml"))))' \
 	  >target/docs/document.js
 	@echo 'http://localhost:$(DOCS_PORT) - Ctrl-C stops the server'
 	@exec python -m http.server --directory target/docs --bind 127.0.0.1 $(DOCS_PORT) >/dev/null 2>&1
 
-openapi/node_modules: openapi/package-lock.json
-	cd openapi && npm ci --silent --no-audit --no-fund
+%/node_modules: %/package-lock.json tools/requirements.txt
+	cd $* && npm ci --ignore-scripts --silent --no-audit --no-fund
 	@touch $@
 
 .PHONY: fmt
 fmt: ## Formats everything
 	cargo fmt --all
 	ruff format tools
+
+# --- One function: functions/function.mk calls these ---
+
+.PHONY: build-function
+build-function: tools
+	@# By its binary: alone in a build, its package would take other features of the dependencies, and compile them again.
+	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip \
+	  --bin $(FUNCTION)
+
+.PHONY: test-function
+test-function:
+	cargo test --quiet --locked --workspace --bin $(FUNCTION) --lib
+
+.PHONY: invoke-function
+# Taken from the command line only, as it was typed, and from the function's folder.
+invoke-function: override export EVENT := $(if $(filter command,$(origin EVENT)),$(value EVENT))
+invoke-function:
+	@# Under `local run` there is a system already. The standard output is for the answer alone.
+	$(if $(ORDER_API_STACK),,@$(MAKE) tools host-build >&2)
+	@cargo build --quiet --locked --workspace --bin local
+	@cd functions/$(FUNCTION) && exec ../../target/debug/local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
 
 # --- Deployment ---
 

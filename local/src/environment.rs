@@ -43,6 +43,11 @@ pub fn without_proxy() -> [(&'static str, String); 2] {
     })
 }
 
+/// The sample event of a function.
+pub fn sample_event(function: &str) -> anyhow::Result<PathBuf> {
+    Ok(root()?.join("events").join(function).with_extension("json"))
+}
+
 /// Environment of a process that works with the emulator at `endpoint` and must not see the user's AWS account.
 pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 7] {
     [

@@ -7,6 +7,7 @@ mod deploy;
 mod emulator;
 mod environment;
 mod group;
+pub mod invoke;
 pub mod logs;
 pub mod samples;
 mod serve;
@@ -15,7 +16,7 @@ mod stack;
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach, free_port};
-pub use environment::{http, staging, without_proxy};
+pub use environment::{http, sample_event, staging, without_proxy};
 pub use serve::Server;
 pub use stack::{Stack, StackFile};
 

@@ -1,14 +1,16 @@
 //! The command `local`, which `make dev`, `make watch`, `make e2e` and others run.
 
-use std::io::Write;
 use std::os::unix::process::parent_id;
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use clap::{Parser, Subcommand};
 use local::sign_in::{self, Person};
-use local::{Emulator, Reach, STACK, Server, Stack, StackFile, deploy, free_port, logs, samples, without_proxy};
+use local::{
+    Emulator, Reach, STACK, Server, Stack, StackFile, deploy, free_port, logs, sample_event, samples, without_proxy,
+};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,6 +62,17 @@ enum Verb {
         #[arg(long, requires = "person")]
         password: Option<String>,
     },
+    /// Calls a function with an event, in the system of the enclosing `run` or of `dev`, or else in a fresh one
+    Invoke {
+        /// Name of the function, as in `functions/`
+        function: String,
+        /// File with the event; by default, the function's sample in `events/`
+        #[arg(long)]
+        event: Option<PathBuf>,
+        /// Port of the emulator that `dev` has started
+        #[arg(long, default_value_t = 4566)]
+        port: u16,
+    },
     /// Runs a command with a fresh system on a free port; the command's environment describes the system
     Run {
         /// Limit of concurrent function calls; calls beyond it are throttled
@@ -83,6 +96,7 @@ async fn main() -> ExitCode {
                 let person = person.zip(password).map(|(email, password)| Person { email, password });
                 token(port, scope.as_deref(), person).await
             }
+            Verb::Invoke { function, event, port } => invoke(&function, event, port).await,
             Verb::Run { concurrency, command } => run(concurrency, &command).await,
         }
     };
@@ -181,6 +195,23 @@ async fn token(port: Option<u16>, scope: Option<&str>, person: Option<Person>) -
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the function's answer alone to the standard output, so that other programs can read it.
+async fn invoke(function: &str, event: Option<PathBuf>, port: u16) -> anyhow::Result<ExitCode> {
+    let event = event.map_or_else(|| sample_event(function), Ok)?;
+    let text = std::fs::read(&event).with_context(|| format!("can't read the event {}", event.display()))?;
+    let event = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", event.display()))?;
+    let running = Stack::from_environment().or_else(|_| Stack::running(port));
+    let answer = if let Ok(stack) = running {
+        local::invoke::invoke(&stack, function, &event).await?
+    } else {
+        let (_emulator, stack) = start_with_samples(None, Reach::Processes).await?;
+        local::invoke::invoke(&stack, function, &event).await?
+    };
+    println!("{:#}", answer.payload);
+    ensure!(!answer.failed, "{function} failed with this event");
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn watch(port: u16) -> anyhow::Result<ExitCode> {
     free_port(Some(port))?;
     let (_emulator, stack) = start_with_samples(None, Reach::Processes).await?;
@@ -242,12 +273,11 @@ async fn start_with_samples(port: Option<u16>, reach: Reach) -> anyhow::Result<(
     Ok((emulator, stack))
 }
 
-/// Prints a step and the time that it takes.
+/// Prints a step and the time that it takes, as an error message is printed: it is not what the command was asked for.
 async fn step<T>(name: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    print!("{name} ... ");
-    std::io::stdout().flush()?;
+    eprint!("{name} ... ");
     let started = Instant::now();
-    let result = work.await.inspect_err(|_| println!())?;
-    println!("{:.1} s", started.elapsed().as_secs_f64());
+    let result = work.await.inspect_err(|_| eprintln!())?;
+    eprintln!("{:.1} s", started.elapsed().as_secs_f64());
     Ok(result)
 }

@@ -9,11 +9,12 @@ mod notification;
 
 use std::collections::BTreeMap;
 
+use chrono::DateTime;
 use serde_json::{Map, Value};
 use shared::http::{ProblemDetails, ProblemKind};
 use shared::order::{OrderForm, OrderId, RestaurantId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     AuthorizationCode, ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
 };
@@ -22,10 +23,20 @@ use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
 pub use notification::notification_schema;
 
-/// The document.
-#[must_use]
-pub fn document() -> Document {
-    Api::openapi()
+/// The document, in YAML.
+pub fn yaml() -> anyhow::Result<String> {
+    Ok(Api::openapi().to_yaml()?.lines().map(|line| quote_instant(line) + "\n").collect())
+}
+
+/// Returns the line with its value in quotes if that is an instant. Readers of YAML 1.1 take an instant without quotes for a
+/// date, and the writer follows YAML 1.2, where it is a string.
+fn quote_instant(line: &str) -> String {
+    match line.rsplit_once(' ') {
+        Some((key, value)) if key.ends_with([':', '-']) && DateTime::parse_from_rfc3339(value).is_ok() => {
+            format!("{key} '{value}'")
+        }
+        _ => line.to_owned(),
+    }
 }
 
 #[derive(OpenApi)]
@@ -199,10 +210,9 @@ impl Modify for SignIn {
 }
 
 /// A quantity as a client may send it: a number or a string of digits.
-fn quantity() -> Object {
-    let text_or_number = SchemaType::from_iter([Type::String, Type::Integer]);
-    let quantity = ObjectBuilder::new().schema_type(text_or_number).pattern(Some("^([1-9][0-9]{0,2}|1000)$"));
-    quantity.minimum(Some(1)).maximum(Some(1000)).examples([3]).build()
+fn quantity() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1000));
+    OneOfBuilder::new().item(number).item(Ref::from_schema_name("Quantity")).examples([3]).build().into()
 }
 
 /// Content of an order: with `id` of that order, without `id` of a new one. Fields that the server sets may be sent, and

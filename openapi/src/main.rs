@@ -4,7 +4,7 @@ use anyhow::bail;
 
 fn main() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
-        None => print!("{}", openapi::document().to_yaml()?),
+        None => print!("{}", openapi::yaml()?),
         Some("notification") => print!("{}", openapi::notification_schema()?),
         Some(other) => bail!("there is no document {other:?}"),
     }

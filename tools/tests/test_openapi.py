@@ -1,18 +1,36 @@
 """The OpenAPI document against the template: the same operations, each by the function that it is named for.
 
-And the JSON Schema of the topic's messages against its examples.
+And the JSON Schema of the topic's messages against its examples, and all documents against what other tools can read.
 """
 
 import copy
 import json
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import schemathesis
 import yaml
 from jsonschema import Draft202012Validator
+from pydantic import StringConstraints, TypeAdapter
 from samtranslator.yaml_helper import yaml_parse
+
+# The syntax of patterns that JavaScript, Python, Rust and Go share: characters, classes, groups, repetitions. They do
+# not share look-around, references to groups, \u (not in Go), \d and \s (of Unicode or of ASCII).
+COMMON_SYNTAX = re.compile(r"(?:[^\\(]|\((?:\?:|(?!\?))|\\x[0-9a-f]{2}|\\[trn]|\\[^a-zA-Z0-9])*")
+
+
+def objects(node: object) -> Iterator[dict]:
+    """Yields all objects of a document."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from objects(child)
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +96,30 @@ def test_the_schema_of_notifications_accepts_its_examples_and_no_others(root: Pa
             assert not validator.is_valid({**example, "order": {**example["order"], field: bad}})
         assert not validator.is_valid({**example, "id": f"{example['order']['id']}:PENDING"})
         assert not validator.is_valid({"id": example["id"]})
+
+
+@pytest.mark.parametrize("name", ["openapi.yaml", "docs/providers.yaml", "docs/notification.schema.json"])
+def test_its_patterns_compile_in_all_languages(root: Path, name: str) -> None:
+    document = yaml.safe_load((root / name).read_text())
+    patterns = sorted({one["pattern"] for one in objects(document) if "pattern" in one})
+    assert patterns
+    for pattern in patterns:
+        assert COMMON_SYNTAX.fullmatch(pattern), pattern
+        re.compile(pattern)
+        # Pydantic compiles it by the crate regex of Rust.
+        TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
+        subprocess.run(["node", "--eval", "new RegExp(process.argv[1], 'u')", pattern], check=True)
+
+
+@pytest.mark.parametrize("pattern", ["(?!a)b", "(?<=a)b", r"(a)\1", r"\u00a0", r"\d", r"[\s]"])
+def test_a_pattern_of_some_languages_only_is_noticed(pattern: str) -> None:
+    assert not COMMON_SYNTAX.fullmatch(pattern)
+
+
+def test_readers_of_yaml_1_1_get_the_types_of_the_schemas(document: dict) -> None:
+    # Fails if a string without quotes was read as a date.
+    json.dumps(document)
+    described = [one for one in objects(document) if "example" in one and one.get("type") in ("string", "integer")]
+    assert {one["type"] for one in described} == {"string", "integer"}
+    for schema in described:
+        Draft202012Validator(schema).validate(schema["example"])

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use local::invoke::functions;
 use local::{REGION, Stack, staging};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::events::FUNCTIONS;
-use crate::support::{functions, remember, secret};
+use crate::support::{remember, secret};
 
 /// Time that a function has to start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -130,7 +131,7 @@ async fn a_function_whose_key_cannot_be_read_ends_with_one_line() {
 #[tokio::test]
 async fn each_function_uses_all_of_its_variables_and_needs_no_others() {
     let stack = Stack::from_environment().unwrap();
-    let mut functions = functions(&stack).await;
+    let mut functions = functions(&stack).await.unwrap();
     for name in FUNCTIONS {
         let function = functions.remove(name).unwrap_or_else(|| panic!("no function {name}"));
         let variables = function.environment.unwrap().variables.unwrap();

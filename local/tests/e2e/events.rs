@@ -4,11 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use aws_sdk_lambda::primitives::Blob;
-use local::{Stack, deploy, samples};
+use local::{Stack, StackFile, deploy, samples};
 use serde_json::{Value, json};
-
-use crate::support::functions;
+use tokio::process::Command;
 
 /// Names of the functions, in an order in which each sample event finds the order that it needs.
 pub const FUNCTIONS: [&str; 17] = [
@@ -70,24 +68,81 @@ fn names(folder: &str) -> BTreeSet<String> {
 #[test]
 fn every_function_has_a_sample_event() {
     let expected = BTreeSet::from(FUNCTIONS.map(str::to_owned));
-    assert_eq!(names("functions"), expected);
+    assert_eq!(names("functions"), &expected | &BTreeSet::from(["function".to_owned()]));
     assert_eq!(names("events"), expected);
 }
 
+/// `make invoke` in the folder of a function.
+fn make_invoke(function: &str, arguments: &[&str]) -> Command {
+    let folder = Path::new("../functions").join(function);
+    let mut make = Command::new("make");
+    make.args(["--no-print-directory", "-C"]).arg(folder).arg("invoke").args(arguments);
+    // With these, which cargo sets for a test, cargo would compile ring and what depends on it again.
+    let of_test = |name: &String| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+    for name in std::env::vars().map(|(name, _)| name).filter(of_test) {
+        make.env_remove(name);
+    }
+    make
+}
+
 #[tokio::test]
-async fn every_sample_event_gets_the_expected_response() {
+async fn every_function_can_be_invoked_with_its_sample_event() {
     let endpoint = Stack::from_environment().unwrap().endpoint;
     let no_failures = ["PaymentFailuresPercent=0", "RestaurantFailuresPercent=0"];
     let stack = deploy(&endpoint, "order-api-events", &no_failures).await.unwrap();
-    let sdk = stack.sdk_config().await;
-    samples::save_order_of_events(&sdk, &stack).await.unwrap();
-    let lambda = aws_sdk_lambda::Client::new(&sdk);
-    let functions = functions(&stack).await;
+    samples::save_order_of_events(&stack.sdk_config().await, &stack).await.unwrap();
 
     for name in FUNCTIONS {
-        let function = functions[name].function_name().unwrap();
-        let event = std::fs::read(format!("../events/{name}.json")).unwrap();
-        let invoked = lambda.invoke().function_name(function).payload(Blob::new(event)).send().await.unwrap();
-        assert_response(name, &serde_json::from_slice(invoked.payload().unwrap().as_ref()).unwrap());
+        let invoked = make_invoke(name, &[]).envs([stack.to_environment().unwrap()]).output().await.unwrap();
+        assert!(invoked.status.success(), "{name}: {invoked:?}");
+        assert_response(name, &serde_json::from_slice(&invoked.stdout).unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_function_can_be_invoked_with_another_event() {
+    let stack = Stack::from_environment().unwrap();
+    // Make and the shell would expand the name if it did not reach the program as it was typed.
+    let file = stack.scratch().canonicalize().unwrap().join("the $HOME's event.json");
+    let invoke = async |content: &str| {
+        std::fs::write(&file, content).unwrap();
+        let invoked = make_invoke("settle-order", &[&format!("EVENT={}", file.display())]).output().await.unwrap();
+        let [answer, error] = [invoked.stdout, invoked.stderr].map(|output| String::from_utf8(output).unwrap());
+        (invoked.status.success(), answer, error)
+    };
+
+    let (succeeded, answer, error) = invoke(r#"{"id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1"}"#).await;
+    assert!(succeeded, "{error}");
+    assert_response("settle-order", &serde_json::from_str(&answer).unwrap());
+
+    let (succeeded, answer, error) = invoke("{}").await;
+    assert!(!succeeded);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert!(answer["errorMessage"].as_str().unwrap().contains("missing field `id`"), "{answer}");
+    assert!(error.starts_with("error: settle-order failed with this event\n"), "{error}");
+
+    let (succeeded, _, error) = invoke("no").await;
+    assert!(!succeeded && error.contains("event.json is not JSON: "), "{error}");
+}
+
+#[tokio::test]
+async fn an_event_that_is_missing_is_named() {
+    let invoked = make_invoke("get-orders", &["EVENT=../../events/no-such.json"]).output().await.unwrap();
+    assert!(!invoked.status.success() && invoked.stdout.is_empty(), "{invoked:?}");
+    let error = String::from_utf8(invoked.stderr).unwrap();
+    let expected = "error: can't read the event ../../events/no-such.json: No such file or directory";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_in_the_running_system() {
+    let stack = Stack::from_environment().unwrap();
+    let port = stack.endpoint.rsplit(':').next().unwrap();
+    // As `make dev` records its system.
+    let _file = StackFile::write(port.parse().unwrap(), &stack).unwrap();
+    let mut make = make_invoke("settle-order", &[&format!("PORT={port}")]);
+    let invoked = make.env_remove(stack.to_environment().unwrap().0).output().await.unwrap();
+    let [answer, error] = [invoked.stdout, invoked.stderr].map(|output| String::from_utf8(output).unwrap());
+    assert!(invoked.status.success() && !error.contains("Starting the emulator"), "{error}");
+    assert_response("settle-order", &serde_json::from_str(&answer).unwrap());
 }

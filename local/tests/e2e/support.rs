@@ -1,6 +1,5 @@
 //! A client of the API, and helpers for the tests.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,8 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
+use aws_sdk_lambda::types::Environment;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use local::invoke::functions;
 use local::sign_in::{self, Person};
 use local::{Stack, deploy, http};
 use reqwest::header::HeaderMap;
@@ -199,33 +199,10 @@ impl Api {
     }
 }
 
-/// Returns the stack's functions by their names in `functions/`.
-pub async fn functions(stack: &Stack) -> BTreeMap<String, FunctionConfiguration> {
-    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
-    let all = lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.unwrap();
-    let prefix = format!("{}-", stack.name);
-    let functions = all.into_iter().filter_map(|function| {
-        let (name, _) = function.function_name()?.strip_prefix(&prefix)?.split_once("Function-")?;
-        Some((kebab_case(name), function))
-    });
-    functions.collect()
-}
-
-fn kebab_case(pascal_case: &str) -> String {
-    let mut name = String::new();
-    for letter in pascal_case.chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
-}
-
 /// Sets or removes a variable of the stack's functions with these names.
 pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: Option<&str>) {
     let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
-    let mut functions = functions(stack).await;
+    let mut functions = functions(stack).await.unwrap();
     for name in names {
         let function = functions.remove(*name).unwrap_or_else(|| panic!("no function {name}"));
         let mut variables = function.environment.unwrap().variables.unwrap();

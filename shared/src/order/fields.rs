@@ -38,12 +38,16 @@ pub(crate) fn is_text(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
-/// Owner of an order. It is part of paths, so it has no character that has a meaning in a path.
+// The patterns of names keep to the syntax that regular expressions share: Go has no `\u`, and Go and Rust have no
+// look-ahead. So the descriptions have the rules that such a pattern can't express.
+
+/// Owner of an order. It is part of paths, so it has no character that has a meaning in a path, and it is neither `.` nor
+/// `..`. It has no white space at its ends, and no U+FFFD, U+FFFE or U+FFFF.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, min_length = 1, max_length = 128, example = "Burger_2",
-    pattern = "^(?!\\.\\.?$)[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd-\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#]([^\\u0000-\\u001f\\u007f-\\u009f\\ufffd-\\uffff/\\\\%?#]*[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd-\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000/\\\\%?#])?$",
+    pattern = r"^[^\x00-\x20\x7f-\xa0/\\%?#]([^\x00-\x1f\x7f-\x9f/\\%?#]*[^\x00-\x20\x7f-\xa0/\\%?#])?$",
 ))]
 pub struct UserId(String);
 
@@ -76,12 +80,12 @@ impl From<UserId> for String {
     }
 }
 
-/// Restaurant of an order.
+/// Restaurant of an order. It has no white space at its ends, and no U+FFFD, U+FFFE or U+FFFF.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, min_length = 1, max_length = 128, example = "Restaurant 3",
-    pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd-\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]([^\\u0000-\\u001f\\u007f-\\u009f\\ufffd-\\uffff]*[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd-\\uffff \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])?$",
+    pattern = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$",
 ))]
 pub struct RestaurantId(String);
 
