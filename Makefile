@@ -208,8 +208,7 @@ fmt: ## Formats everything
 .PHONY: build-function
 build-function: tools
 	@# By its binary: alone in a build, its package would take other features of the dependencies, and compile them again.
-	cargo lambda build --locked --compiler cargo --lambda-dir target/local/target/lambda --output-format zip \
-	  --bin $(FUNCTION)
+	@python3 tools/host_build.py --bin $(FUNCTION)
 
 .PHONY: test-function
 test-function:
@@ -221,8 +220,7 @@ invoke-function: override export EVENT := $(if $(filter command,$(origin EVENT))
 invoke-function:
 	@# Under `local run` there is a system already. The standard output is for the answer alone.
 	$(if $(ORDER_API_STACK),,@$(MAKE) tools host-build >&2)
-	@cargo build --quiet --locked --workspace --bin local
-	@cd functions/$(FUNCTION) && exec ../../target/debug/local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
+	@cd functions/$(FUNCTION) && exec ../../tools/run local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
 
 # --- Deployment ---
 

@@ -1,4 +1,4 @@
-"""Builds the functions for this machine, and zips them for the local stack.
+"""Builds the functions for this machine, and zips them for the local stack. Arguments go to cargo: `--bin get-order`.
 
 cargo says where the executables are: the user's configuration may name a target, and so another folder. cargo-lambda
 builds for Linux only; the emulator runs the functions as processes of this machine, whatever its system is.
@@ -40,7 +40,7 @@ def is_current(executable: Path, archive: Path) -> bool:
 
 
 def main() -> int:
-    built = subprocess.run(BUILD, check=False, stdout=subprocess.PIPE, text=True)
+    built = subprocess.run((*BUILD, *sys.argv[1:]), check=False, stdout=subprocess.PIPE, text=True)
     if built.returncode == 0:
         for name, executable in executables(built.stdout).items():
             archive = ZIPS / name / "bootstrap.zip"

@@ -99,11 +99,11 @@ async fn assert_uses(function: &str, bootstrap: &Path, variables: &HashMap<Strin
 #[tokio::test]
 async fn a_function_whose_key_cannot_be_read_ends_with_one_line() {
     let stack = Stack::from_environment().unwrap();
-    let function = functions(&stack).await.remove("process-payment").unwrap();
+    let function = functions(&stack).await.unwrap().remove("process-payment").unwrap();
     let mut variables = function.environment.unwrap().variables.unwrap();
     variables.insert("AWS_ENDPOINT_URL".to_owned(), stack.endpoint.clone());
     variables.insert("PAYMENT_URL".to_owned(), "http://localhost".to_owned());
-    let folder = stack.scratch().join("environment").join("key");
+    let folder = stack.scratch().unwrap().join("environment").join("key");
     let bootstrap = unpack("process-payment", &folder).await;
     let arn = secret(remember("key-that-can-be-read")).await;
     let missing = arn.replace("order-api/", "order-api/missing-");

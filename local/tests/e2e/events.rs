@@ -8,6 +8,8 @@ use local::{Stack, StackFile, deploy, samples};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::dev::in_a_terminal;
+
 /// Names of the functions, in an order in which each sample event finds the order that it needs.
 pub const FUNCTIONS: [&str; 17] = [
     "get-orders",
@@ -75,13 +77,8 @@ fn every_function_has_a_sample_event() {
 /// `make invoke` in the folder of a function.
 fn make_invoke(function: &str, arguments: &[&str]) -> Command {
     let folder = Path::new("../functions").join(function);
-    let mut make = Command::new("make");
+    let mut make = in_a_terminal("make");
     make.args(["--no-print-directory", "-C"]).arg(folder).arg("invoke").args(arguments);
-    // With these, which cargo sets for a test, cargo would compile ring and what depends on it again.
-    let of_test = |name: &String| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
-    for name in std::env::vars().map(|(name, _)| name).filter(of_test) {
-        make.env_remove(name);
-    }
     make
 }
 
@@ -103,7 +100,7 @@ async fn every_function_can_be_invoked_with_its_sample_event() {
 async fn a_function_can_be_invoked_with_another_event() {
     let stack = Stack::from_environment().unwrap();
     // Make and the shell would expand the name if it did not reach the program as it was typed.
-    let file = stack.scratch().canonicalize().unwrap().join("the $HOME's event.json");
+    let file = stack.scratch().unwrap().canonicalize().unwrap().join("the $HOME's event.json");
     let invoke = async |content: &str| {
         std::fs::write(&file, content).unwrap();
         let invoked = make_invoke("settle-order", &[&format!("EVENT={}", file.display())]).output().await.unwrap();
