@@ -18,8 +18,8 @@ from samtranslator.yaml_helper import yaml_parse
 from samconfig import parameters, settings_from_arguments
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
-# A name in every binary that parses HTTP API (v2) events, which only the feature `unauthenticated` does.
-UNAUTHENTICATED_ONLY = b"ApiGatewayV2httpRequest"
+# Warning that a function of the API built with that feature logs at its start (`shared/src/http/mod.rs`).
+UNAUTHENTICATED_ONLY = b"built with the feature unauthenticated"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2 and 2023
 GLIBC = {"provided.al2": (2, 26), "provided.al2023": (2, 34)}
 

@@ -36,7 +36,6 @@ def test_tools_and_tests_add_no_features_to_the_functions(root: Path) -> None:
     assert functions == set().union(*alone)
     for crate, feature in [
         ("shared", "unauthenticated"),
-        ("lambda_http", "apigw_http"),
         ("tokio", "full"),
         ("tokio", "process"),
     ]:
@@ -44,7 +43,7 @@ def test_tools_and_tests_add_no_features_to_the_functions(root: Path) -> None:
 
 
 def test_the_feature_unauthenticated_is_visible_here(root: Path) -> None:
-    assert "lambda_http/apigw_http" in features(root, "--package", "get-order", "--features", "unauthenticated")
+    assert "shared/unauthenticated" in features(root, "--package", "get-order", "--features", "unauthenticated")
 
 
 def test_the_whole_workspace_adds_features(root: Path) -> None:

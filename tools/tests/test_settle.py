@@ -174,21 +174,3 @@ def test_on_a_terminal_it_asks(root: Path, tmp_path: Path) -> None:
     os.close(stdin)
     assert (ended.returncode, ended.stderr) == (1, "error: not confirmed; nothing has changed\n")
     assert ended.stdout.endswith(QUESTION)
-
-
-@pytest.mark.parametrize(
-    ("given", "passed"),
-    [
-        (["ORDER=7"], "7"),
-        (['ORDER=it\'s "quoted"'], 'it\'s "quoted"'),
-        ([], ""),
-    ],
-)
-def test_make_passes_what_its_command_line_names(given: list[str], passed: str, root: Path, tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "ORDER": "other", "HOME": str(tmp_path)}
-    makefile = (root / "Makefile").read_text()
-    recipe = makefile[makefile.index("settle: export") :].partition("\n\n")[0]
-    recipe = recipe.replace("settle: tools", "settle:").replace("python tools/settle.py", "printf '%s\\n'")
-    (tmp_path / "Makefile").write_text(f"SHELL := bash\n.SHELLFLAGS := -euo pipefail -c\nENV = dev\n{recipe}\n")
-    ran = subprocess.run(["make", "settle", *given], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    assert ran.stdout.decode().splitlines() == ["--config-env", "dev", "--order", passed]
