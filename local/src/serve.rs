@@ -77,9 +77,10 @@ impl Server {
 ///
 /// `PAYMENT_URL` and `RESTAURANT_URL` are left out, so simulators stand in for the providers. They refuse nothing:
 /// every sample event is to get the same response each time.
-fn variables(stack: &Stack) -> [(&'static str, &str); 14] {
+fn variables(stack: &Stack) -> [(&'static str, &str); 15] {
     [
         ("LOG_LEVEL", "info"),
+        ("ENVIRONMENT", "local"),
         ("WEB_ORIGIN", WEB_ORIGIN),
         ("ORDERS_TABLE", &stack.orders_table),
         ("IDEMPOTENCY_TABLE", &stack.idempotency_table),

@@ -38,6 +38,19 @@ pub(crate) fn required(variable: &str, meaning: &str) -> Result<String, Environm
     optional(variable).ok_or_else(|| EnvironmentError::new(variable, format!("must be set: {meaning}")))
 }
 
+/// Returns true if `ENVIRONMENT` allows URLs without TLS: in `local` and `dev`, but not in `prod`.
+pub(crate) fn allows_http() -> Result<bool, EnvironmentError> {
+    parse_environment(optional("ENVIRONMENT").as_deref())
+}
+
+fn parse_environment(text: Option<&str>) -> Result<bool, EnvironmentError> {
+    match text {
+        Some("local" | "dev") => Ok(true),
+        Some("prod") => Ok(false),
+        _ => Err(EnvironmentError::new("ENVIRONMENT", "must be local, dev or prod")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +60,15 @@ mod tests {
         let error = required("NOT_SET_ANYWHERE", "the name of a table").unwrap_err();
         assert_eq!(format!("{error:?}"), "NOT_SET_ANYWHERE must be set: the name of a table");
         assert_eq!(optional("NOT_SET_ANYWHERE"), None);
+    }
+
+    #[test]
+    fn http_is_for_local_and_dev_only() {
+        let allowed = ["local", "dev", "prod"].map(|text| parse_environment(Some(text)).unwrap());
+        assert_eq!(allowed, [true, true, false]);
+        for other in [None, Some("test")] {
+            let error = parse_environment(other).unwrap_err();
+            assert_eq!(error.to_string(), "ENVIRONMENT must be local, dev or prod");
+        }
     }
 }

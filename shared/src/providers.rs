@@ -86,7 +86,7 @@ impl PaymentProvider {
     /// | `PAYMENT_URL` | URL of the provider; empty or not set for the simulator |
     /// | `PAYMENT_KEY_SECRET` | ARN of the secret with our [`Key`]; empty or not set for none |
     /// | `PAYMENT_FAILURES_PERCENT` | share of charges that the simulator refuses: 0 to 100 |
-    /// | `ENVIRONMENT` | `local` or `dev` if the URL may be an http URL; otherwise it is an https URL |
+    /// | `ENVIRONMENT` | `local`, `dev` or `prod`; in `prod` the URL must be an https URL |
     pub async fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
         Backend::from_environment("PAYMENT", sdk).await.map(Self)
     }
@@ -134,7 +134,7 @@ impl Restaurant {
     /// | `RESTAURANT_URL` | URL of the restaurants' service; empty or not set for the simulator |
     /// | `RESTAURANT_KEY_SECRET` | ARN of the secret with our [`Key`]; empty or not set for none |
     /// | `RESTAURANT_FAILURES_PERCENT` | share of deliveries that the simulator refuses: 0 to 100 |
-    /// | `ENVIRONMENT` | `local` or `dev` if the URL may be an http URL; otherwise it is an https URL |
+    /// | `ENVIRONMENT` | `local`, `dev` or `prod`; in `prod` the URL must be an https URL |
     pub async fn from_environment(sdk: &SdkConfig) -> Result<Self, Cause> {
         Backend::from_environment("RESTAURANT", sdk).await.map(Self)
     }
@@ -241,7 +241,7 @@ impl Backend {
     async fn from_environment(name: &str, sdk: &SdkConfig) -> Result<Self, Cause> {
         let [url, secret, percent] = ["URL", "KEY_SECRET", "FAILURES_PERCENT"].map(|end| format!("{name}_{end}"));
         let failures_percent = parse_percent(&percent, environment::optional(&percent).as_deref())?;
-        let allows_http = allows_http(environment::optional("ENVIRONMENT").as_deref())?;
+        let allows_http = environment::allows_http()?;
         let arn = parse_secret_arn(&secret, environment::optional(&secret))?;
         match parse_url(&url, environment::optional(&url).as_deref(), allows_http)? {
             None => {
@@ -295,15 +295,6 @@ impl Answer {
 fn parse_percent(variable: &str, text: Option<&str>) -> Result<u8, EnvironmentError> {
     let percent = text.and_then(|text| text.parse().ok()).filter(|percent| *percent <= 100);
     percent.ok_or_else(|| EnvironmentError::new(variable, "must be set: 0 to 100"))
-}
-
-/// Returns true if the environment may call a provider without TLS.
-fn allows_http(environment: Option<&str>) -> Result<bool, EnvironmentError> {
-    match environment {
-        Some("local" | "dev") => Ok(true),
-        Some("prod") | None => Ok(false),
-        Some(_) => Err(EnvironmentError::new("ENVIRONMENT", "must be local, dev or prod")),
-    }
 }
 
 fn parse_url(variable: &str, text: Option<&str>, allows_http: bool) -> Result<Option<Url>, EnvironmentError> {
@@ -427,15 +418,11 @@ mod tests {
     }
 
     #[test]
-    fn http_is_for_local_and_dev_only() {
-        let allowed = |environment| {
-            let allowed = allows_http(environment).unwrap();
-            assert_eq!(parse_url("PAYMENT_URL", Some("http://pay.example.com"), allowed).is_ok(), allowed);
-            assert!(parse_url("PAYMENT_URL", Some("https://pay.example.com"), allowed).is_ok());
-            allowed
-        };
-        assert_eq!([Some("local"), Some("dev"), Some("prod"), None].map(allowed), [true, true, false, false]);
-        assert_eq!(allows_http(Some("test")).unwrap_err().to_string(), "ENVIRONMENT must be local, dev or prod");
+    fn a_provider_without_tls_needs_permission() {
+        for allows_http in [true, false] {
+            assert_eq!(parse_url("PAYMENT_URL", Some("http://pay.example.com"), allows_http).is_ok(), allows_http);
+            assert!(parse_url("PAYMENT_URL", Some("https://pay.example.com"), allows_http).is_ok());
+        }
         let line = "PAYMENT_URL must be an https URL without user, password and query, or be left out";
         assert_eq!(parse_url("PAYMENT_URL", Some("http://localhost"), false).unwrap_err().to_string(), line);
     }

@@ -30,6 +30,7 @@ use event::{Answer, Event};
 /// | variable | value |
 /// |---|---|
 /// | `WEB_ORIGIN` | origin of the web UI, the only one that browsers let use the API, as they send it |
+/// | `ENVIRONMENT` | `local`, `dev` or `prod`; in `prod` the origin must be an https origin |
 ///
 /// The handler is called only for a verified caller; any other request is 401. Its errors and panics become problem
 /// responses here, and so does a request that can't be read.
@@ -38,7 +39,7 @@ where
     H: Fn(Caller, Request) -> F + Sync,
     F: Future<Output = Result<Response, Problem>> + Send,
 {
-    let web_origin = &web_origin(&environment::required("WEB_ORIGIN", "an origin")?)?;
+    let web_origin = &web_origin(&environment::required("WEB_ORIGIN", "an origin")?, environment::allows_http()?)?;
     #[cfg(feature = "unauthenticated")]
     tracing::warn!(
         function,
@@ -57,15 +58,20 @@ where
 }
 
 /// An origin as browsers send it (Fetch Standard, 3.1): they compare it with the response's byte for byte.
-fn web_origin(text: &str) -> Result<HeaderValue, EnvironmentError> {
-    let problem = "must be an origin as browsers send it: scheme and host in lower case, a port only if it is not the \
-        scheme's default, and nothing after it, such as https://orders.example.com";
-    let invalid = || EnvironmentError::new("WEB_ORIGIN", format!("{problem}; it is {text:?}"));
+fn web_origin(text: &str, allows_http: bool) -> Result<HeaderValue, EnvironmentError> {
+    let schemes = if allows_http { "http or https" } else { "https" };
+    let problem = || {
+        format!(
+            "must be an {schemes} origin as browsers send it: scheme and host in lower case, a port only if it is not \
+            the scheme's default, and nothing after it, such as https://orders.example.com; it is {text:?}"
+        )
+    };
+    let invalid = || EnvironmentError::new("WEB_ORIGIN", problem());
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let (scheme, host) = uri.scheme_str().zip(uri.host()).ok_or_else(invalid)?;
     let default_port = match scheme {
         "https" => 443,
-        "http" => 80,
+        "http" if allows_http => 80,
         _ => return Err(invalid()),
     };
     let port = match uri.port_u16() {
@@ -159,7 +165,7 @@ mod tests {
             "http://127.0.0.1:443",
             "http://[::1]:5173",
         ] {
-            assert_eq!(web_origin(origin).unwrap(), origin);
+            assert_eq!(web_origin(origin, true).unwrap(), origin);
         }
         for other in [
             "*",
@@ -185,10 +191,13 @@ mod tests {
             "https://bücher.example",
             "a\nb",
         ] {
-            let line = web_origin(other).unwrap_err().to_string();
-            assert!(line.starts_with("WEB_ORIGIN must be an origin as browsers send it"), "{line}");
+            let line = web_origin(other, true).unwrap_err().to_string();
+            assert!(line.starts_with("WEB_ORIGIN must be an http or https origin as browsers send it: "), "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
+        assert!(web_origin("https://orders.example.com", false).is_ok());
+        let line = web_origin("http://orders.example.com", false).unwrap_err().to_string();
+        assert!(line.starts_with("WEB_ORIGIN must be an https origin"), "{line}");
     }
 
     #[tokio::test]
