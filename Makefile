@@ -7,6 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PORT ?= 4566
+WEB_PORT ?= 5173
 WATCH_PORT ?= 9000
 START_API_PORT ?= 3000
 DOCS_PORT ?= 8080
@@ -31,9 +32,9 @@ help: ## Lists the commands
 # --- The two commands ---
 
 .PHONY: dev
-dev: tools host-build ## Runs the whole system here until Ctrl-C (PORT=4566)
+dev: tools host-build web/node_modules ## Runs the whole system here until Ctrl-C (PORT=4566 WEB_PORT=5173)
 	@cargo build --locked --workspace --bin local
-	@exec target/debug/local dev --port $(PORT)
+	@exec target/debug/local dev --port $(PORT) --web-port $(WEB_PORT)
 
 .PHONY: watch
 watch: tools host-build ## Serves the API from the sources and recompiles after edits (WATCH_PORT=9000)
@@ -172,6 +173,14 @@ fmt: ## Formats everything
 deploy: tools release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
 	sam deploy --config-env $(ENV)
 
+.PHONY: deploy-web
+deploy-web: tools web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev or prod)
+	@python tools/deploy_web.py --config-env $(ENV)
+
+.PHONY: undeploy-web
+undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV=dev or prod)
+	@python tools/deploy_web.py --config-env $(ENV) --empty
+
 .PHONY: redrive
 redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
@@ -181,6 +190,20 @@ redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 settle: export ORDER =
 settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod)
 	@python tools/settle.py --config-env $(ENV) --order "$$ORDER"
+
+# --- Web UI ---
+
+.PHONY: web-build
+web-build: web/node_modules ## Builds the web UI in web/dist
+	cd web && npm run --silent build
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+web/e2e/node_modules: web/e2e/package-lock.json
+	cd web/e2e && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 # --- Tools, inside the checkout ---
 

@@ -103,10 +103,11 @@ fn endpoint(port: u16) -> String {
 }
 
 /// Returns this port, or any free one if none is given. Fails if something listens on it.
-fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
+pub fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).with_context(|| {
         format!(
-            "port {} is in use: stop the program that listens there, or choose another port: make dev PORT=4600",
+            "port {} is in use: stop the program that listens there, or choose another port: make dev PORT=4600 \
+             WEB_PORT=5180",
             port.unwrap_or(0)
         )
     })?;

@@ -14,7 +14,7 @@ pub mod sign_in;
 mod stack;
 
 pub use deploy::deploy;
-pub use emulator::{Emulator, Reach};
+pub use emulator::{Emulator, Reach, free_port};
 pub use environment::{http, staging};
 pub use serve::Server;
 pub use stack::{Stack, StackFile};
