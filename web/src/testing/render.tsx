@@ -1,0 +1,21 @@
+import { render } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+
+import { createApi } from "../api/api";
+import type { Session } from "../auth/session";
+import { createQueryClient } from "../orders/queries";
+import { App } from "../shell/App";
+import { CONFIG, FakeBrowser, FakeSignIn, signedIn } from "./fake-sign-in";
+
+/** Shows the app at the browser's present address. */
+export function showApp(session: Session) {
+  const queryClient = createQueryClient();
+  const services = { config: CONFIG, session, api: createApi(session) };
+  return render(<App services={services} queryClient={queryClient} />);
+}
+
+/** Signs in and opens `path`. */
+export async function open(path: string, { signIn = new FakeSignIn(), browser = new FakeBrowser() } = {}) {
+  const session = await signedIn(browser, path);
+  return { ...showApp(session), session, signIn, browser, user: userEvent.setup() };
+}

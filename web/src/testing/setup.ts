@@ -1,0 +1,29 @@
+import "@testing-library/jest-dom/vitest";
+
+import { cleanup, configure } from "@testing-library/react";
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from "vitest";
+
+import { forgetDraft } from "../orders/draft";
+import { forgetKnown } from "../orders/known";
+import { server } from "./server";
+
+configure({ asyncUtilTimeout: 5_000 });
+
+// jsdom has no media queries.
+vi.stubGlobal("matchMedia", (media: string) =>
+  Object.assign(new EventTarget(), { media, matches: false, addListener: vi.fn(), removeListener: vi.fn() }),
+);
+// jsdom has no layout.
+vi.stubGlobal("scrollTo", vi.fn());
+
+beforeAll(() => { server.listen({ onUnhandledRequest: "error" }); });
+beforeEach(() => { window.history.replaceState(null, "", "/"); });
+afterEach(() => {
+  cleanup();
+  server.resetHandlers();
+  window.sessionStorage.clear();
+  window.localStorage.clear();
+  forgetDraft();
+  forgetKnown();
+});
+afterAll(() => { server.close(); });

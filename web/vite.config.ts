@@ -1,0 +1,22 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // The local stack's plugin stands here: it serves /config.json and leads /api and the sign-in to the emulator.
+  plugins: [react()],
+  build: {
+    // Scripts and styles come from files only, as the content security policy demands.
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 2000,
+  },
+  test: {
+    environment: "jsdom",
+    environmentOptions: { jsdom: { url: "https://orders.example" } },
+    setupFiles: "src/testing/setup.ts",
+    include: ["src/**/*.test.{ts,tsx}"],
+    // Cloudscape's modules import style sheets, which Node can't load.
+    server: { deps: { inline: [/@cloudscape-design/] } },
+    restoreMocks: true,
+    testTimeout: 15_000,
+  },
+});
