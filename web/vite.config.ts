@@ -1,9 +1,10 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
+import { localStack } from "./vite.local.ts";
+
 export default defineConfig({
-  // The local stack's plugin stands here: it serves /config.json and leads /api and the sign-in to the emulator.
-  plugins: [react()],
+  plugins: [react(), localStack()],
   build: {
     // Scripts and styles come from files only, as the content security policy demands.
     modulePreload: { polyfill: false },

@@ -21,14 +21,19 @@ interface Stack {
  *
  * `local` hands over the stack in ORDER_API_STACK. Without that variable the plugin does nothing.
  */
-export function localStack(): Plugin {
+export function localStack(): Plugin | undefined {
   const variable = process.env.ORDER_API_STACK;
-  const stack = variable === undefined ? undefined : (JSON.parse(variable) as Stack);
+  if (variable === undefined) return undefined;
+  const stack = JSON.parse(variable) as Stack;
   return {
     name: "local-stack",
-    config: (_, { isPreview }) => stack && { [isPreview ? "preview" : "server"]: { proxy: proxy(stack, isPreview) } },
-    configureServer: ({ middlewares }) => stack && serve(stack, middlewares),
-    configurePreviewServer: ({ middlewares }) => stack && serve(stack, middlewares),
+    config: (_, { isPreview }) => ({ [isPreview ? "preview" : "server"]: { proxy: proxy(stack, isPreview) } }),
+    configureServer: ({ middlewares }) => {
+      serve(stack, middlewares);
+    },
+    configurePreviewServer: ({ middlewares }) => {
+      serve(stack, middlewares);
+    },
   };
 }
 
