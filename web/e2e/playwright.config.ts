@@ -27,9 +27,8 @@ export default defineConfig({
     ...devices["Desktop Chrome"],
     baseURL,
     locale: "en-GB",
-    launchOptions: { executablePath: await chromiumPath() },
+    launchOptions: { executablePath: await chromiumPath(), args: ["--disable-gpu"] },
     screenshot: "only-on-failure",
-    trace: "retain-on-failure",
   },
   projects: [
     { name: "publish", testMatch: "publish.ts", teardown: "empty" },

@@ -8,6 +8,7 @@ interface Stack {
   api_url: string;
   web_url: string;
   user_pool_id: string;
+  web_client_id: string;
   machine_client_id: string;
 }
 
