@@ -16,8 +16,14 @@ vi.stubGlobal("matchMedia", (media: string) =>
 // jsdom has no layout.
 vi.stubGlobal("scrollTo", vi.fn());
 
-beforeAll(() => { server.listen({ onUnhandledRequest: "error" }); });
-beforeEach(() => { window.history.replaceState(null, "", "/"); });
+beforeAll(() => { server.listen({ onUnhandledFrame: "error" }); });
+beforeEach(() => {
+  window.history.replaceState(null, "", "/");
+  // React reports wrong markup and wrong use of its hooks there.
+  vi.spyOn(console, "error").mockImplementation((...message: unknown[]) => {
+    throw new Error(`console.error: ${message.map(String).join(" ")}`);
+  });
+});
 afterEach(() => {
   cleanup();
   server.resetHandlers();
