@@ -100,14 +100,14 @@ test.each([503, 429])("a %s is repeated after Retry-After", async (status) => {
   useFakeTime();
   const api = new FakeApi();
   const { user } = await open("/orders/new");
-  api.answer = ({ method }) => (method === "POST" ? problem(status, "unavailable", {}, { "Retry-After": "20" }) : "as usual");
+  api.answer = ({ method }) => (method === "POST" ? problem(status, "unavailable", {}, { "Retry-After": "600" }) : "as usual");
   await fill(user, "Restaurant 3", "4");
   await user.click(await submitButton());
   await waitFor(() => { expect(api.sent("POST")).toHaveLength(1); });
-  await pass(15);
+  await pass(500);
   expect(api.sent("POST")).toHaveLength(1);
   api.answer = () => "as usual";
-  await pass(6);
+  await pass(110);
   await screen.findByText("The order is submitted.");
   expect(api.queue.size).toBe(1);
 });
@@ -190,7 +190,7 @@ test("a form that was not sent yet survives a sign-in", async () => {
   expect(api.sent("POST")).toHaveLength(0);
 });
 
-test("offline it says so at once, and sends when the browser is online again", async () => {
+test("offline the page says so, and sends when the browser is online again", async () => {
   useFakeTime();
   const api = new FakeApi();
   const { user } = await open("/orders/new");

@@ -7,14 +7,18 @@ import { forgetDraft } from "../orders/draft";
 import { forgetKnown } from "../orders/known";
 import { server } from "./server";
 
-configure({ asyncUtilTimeout: 5_000 });
+// Long, because a busy machine is slow. A test that passes does not wait for it.
+configure({ asyncUtilTimeout: 20_000 });
 
 // jsdom has no media queries.
 vi.stubGlobal("matchMedia", (media: string) =>
   Object.assign(new EventTarget(), { media, matches: false, addListener: vi.fn(), removeListener: vi.fn() }),
 );
-// jsdom has no layout.
+// jsdom has no layout and draws nothing.
 vi.stubGlobal("scrollTo", vi.fn());
+HTMLCanvasElement.prototype.getContext = () => null;
+// As in index.html.
+document.documentElement.lang = "en";
 
 beforeAll(() => { server.listen({ onUnhandledFrame: "error" }); });
 beforeEach(() => {
