@@ -29,7 +29,7 @@ describe("a sign-in", () => {
     new FakeSignIn();
     const browser = new FakeBrowser();
     await signedIn(browser);
-    expect(JSON.stringify({ ...window.sessionStorage, ...window.localStorage })).not.toMatch(/access-|refresh-/);
+    expect(JSON.stringify([window.sessionStorage, window.localStorage])).not.toMatch(/access-|refresh-/);
     const reloaded = await Session.open(CONFIG, browser);
     expect(reloaded.person).toBeUndefined();
   });

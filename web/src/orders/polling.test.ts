@@ -20,7 +20,7 @@ test("asks less often while nothing changes, and often again after a change", ()
 
 test("waits half a minute after an error, and longer if the API says so", () => {
   const after = (error: Error) =>
-    pollInterval({ state: { data: undefined, error, dataUpdateCount: 1, status: "error" } as State });
+    pollInterval({ state: { data: undefined, error, dataUpdateCount: 1, status: "error" } });
   expect(after(new TypeError("offline"))).toBe(30_000);
   expect(after(answer(429, { "Retry-After": "5" }))).toBe(30_000);
   expect(after(answer(503, { "Retry-After": "90" }))).toBe(90_000);
