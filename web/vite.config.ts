@@ -18,6 +18,6 @@ export default defineConfig({
     // Cloudscape's modules import style sheets, which Node can't load.
     server: { deps: { inline: [/@cloudscape-design/] } },
     restoreMocks: true,
-    testTimeout: 15_000,
+    testTimeout: 60_000,
   },
 });

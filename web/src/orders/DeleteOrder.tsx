@@ -25,10 +25,17 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
     send: async (order) => {
       // If there is no such order, a deletion is done: an order that was not saved yet never will be.
       await api.remove(order);
-      noteDeleted(order);
     },
   });
   const obstacle = isChanged ? undeletable(current) : undefined;
+  const remove = () => {
+    write(undefined, {
+      onSuccess: () => {
+        noteDeleted(order);
+        onDone();
+      },
+    });
+  };
   const isUnknown = error !== null && isOutcomeUnknown(error);
 
   return (
@@ -44,7 +51,7 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
             </Button>
             <Button
               variant="primary"
-              onClick={() => { write(undefined, { onSuccess: onDone }); }}
+              onClick={remove}
               loading={isWriting}
               disabled={obstacle !== undefined}
             >

@@ -119,21 +119,7 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
               variant="awsui-h1-sticky"
               headingTagOverride="h1"
               counter={`(${list.orders.length}${list.hasNextPage ? "+" : ""})`}
-              description={
-                <SpaceBetween size="xs">
-                  <span>{userId ? "Newest first." : "Everybody's orders, in no particular order."}</span>
-                  <span>
-                    Signed in{person.email && ` as ${person.email}`}. Your user id:{" "}
-                    <CopyToClipboard
-                      variant="inline"
-                      textToCopy={person.userId}
-                      copyButtonAriaLabel="Copy your user id"
-                      copySuccessText="Copied"
-                      copyErrorText="Not copied"
-                    />
-                  </span>
-                </SpaceBetween>
-              }
+              description={userId ? "Newest first." : "Everybody's orders, in no particular order."}
               actions={
                 <SpaceBetween direction="horizontal" size="xs">
                   <Button iconName="refresh" ariaLabel="Refresh" onClick={list.refresh} loading={list.isFetching && list.isPending} />
@@ -163,6 +149,16 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
                   ariaLabel="Status"
                 />
               </SpaceBetween>
+              <Box>
+                Signed in{person.email && ` as ${person.email}`}. Your user id:{" "}
+                <CopyToClipboard
+                  variant="inline"
+                  textToCopy={person.userId}
+                  copyButtonAriaLabel="Copy your user id"
+                  copySuccessText="Copied"
+                  copyErrorText="Not copied"
+                />
+              </Box>
               <Box color="text-body-secondary" fontSize="body-s">
                 {loadedText(list.orders.length, list.hasNextPage)}
               </Box>

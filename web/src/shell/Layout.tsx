@@ -14,10 +14,10 @@ export function Layout() {
   const { session } = useServices();
   const { theme, toggle } = useTheme();
   const follow = useFollow();
-  const signOut = { type: "button", text: "Sign out", onClick: () => void session.signOut() } as const;
+  const signOut = { type: "button", text: "Sign out", disableUtilityCollapse: true, onClick: () => void session.signOut() } as const;
   return (
     <>
-      <header id="top">
+      <div id="top">
         <TopNavigation
           identity={{ href: "/orders", title: "Order API", onFollow: (event) => { follow(toOrders(event)); } }}
           utilities={[
@@ -29,7 +29,7 @@ export function Layout() {
             ...(session.person ? [signOut] : []),
           ]}
         />
-      </header>
+      </div>
       <Outlet />
     </>
   );

@@ -106,6 +106,7 @@ export class FakeBrowser implements Browser {
 export async function signedIn(browser = new FakeBrowser(), path = "/orders"): Promise<Session> {
   window.history.replaceState(null, "", path);
   const before = await Session.open(CONFIG, browser);
+  browser.left.length = 0;
   void before.signIn();
   await vi.waitFor(() => browser.authorizeUrl);
   browser.comeBack();
