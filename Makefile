@@ -118,7 +118,7 @@ target/local/.built: $(shell find functions shared Cargo.toml Cargo.lock rust-to
 	@touch $@
 
 .PHONY: e2e
-e2e: ## Runs the end-to-end tests on a fresh local stack
+e2e: web-build web/e2e/node_modules ## Runs the end-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	cargo build --quiet --locked --workspace --bin local
 	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
@@ -132,6 +132,7 @@ e2e-on-stack:
 	@# These tests mostly wait, so more of them can run at once.
 	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
 	tools/fuzz/run
+	npm --prefix web/e2e run --silent test
 	@# After the others, because it reads their logs.
 	cargo test --locked --workspace --test e2e logs::
 	@# Alone and last, because it compiles, with other flags.
@@ -196,6 +197,16 @@ settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod
 .PHONY: web-build
 web-build: web/node_modules ## Builds the web UI in web/dist
 	cd web && npm run --silent build
+
+.PHONY: web-e2e
+web-e2e: web-build web/e2e/node_modules ## Runs only the browser tests, on a fresh local stack (after make tools host-build)
+	cargo build --quiet --locked --workspace --bin local
+	target/debug/local run -- npm --prefix web/e2e run --silent test
+
+.PHONY: screenshots
+screenshots: tools host-build web-build web/e2e/node_modules ## Makes the pictures of the web UI in docs/
+	cargo build --quiet --locked --workspace --bin local
+	target/debug/local run -- npm --prefix web/e2e run --silent screenshots
 
 web/node_modules: web/package-lock.json
 	cd web && npm ci --silent --no-audit --no-fund

@@ -19,7 +19,7 @@ export default defineConfig({
   reporter: "list",
   // The files that the stack's distribution serves, with the API and the sign-in on the same origin: vite.local.ts.
   webServer: {
-    command: `npx vite preview --host 127.0.0.1 --port ${port} --strictPort`,
+    command: `node_modules/.bin/vite preview --host 127.0.0.1 --port ${port} --strictPort`,
     cwd: "..",
     url: `${baseURL}/config.json`,
   },
@@ -27,12 +27,14 @@ export default defineConfig({
     ...devices["Desktop Chrome"],
     baseURL,
     locale: "en-GB",
+    actionTimeout: 30_000,
     launchOptions: { executablePath: await chromiumPath(), args: ["--disable-gpu"] },
     screenshot: "only-on-failure",
   },
   projects: [
     { name: "publish", testMatch: "publish.ts", teardown: "empty" },
     { name: "journeys", testMatch: "*.spec.ts", dependencies: ["publish"] },
+    { name: "screenshots", testMatch: "screenshots.ts", dependencies: ["publish"] },
     { name: "empty", testMatch: "empty.ts" },
   ],
 });
