@@ -34,6 +34,7 @@ test("submits an order, shows its total, and follows it", async () => {
   await user.click(await submitButton());
 
   await screen.findByText("The order is submitted.");
+  expect(screen.getByRole("button", { name: "Dismiss" })).toBeInTheDocument();
   expect(window.location.pathname).toMatch(/^\/orders\/ann\/[0-9a-f-]{36}$/);
   expect(api.sent("POST").map(({ body }) => body)).toEqual(['{"restaurant_id":"Restaurant 3","quantity":"4"}']);
   expect(window.sessionStorage).toHaveLength(0);
