@@ -100,6 +100,14 @@ template: ## Checks the template and the tools
 	cfn-lint template.yaml
 	pytest --quiet tools/tests
 
+.PHONY: web
+web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
+	cd web && npm run --silent check
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+
 .PHONY: release-build
 release-build: ## Builds the arm64 zips for AWS in target/lambda
 	@rustup target list --installed | grep -qx aarch64-unknown-linux-gnu || rustup target add aarch64-unknown-linux-gnu

@@ -5,7 +5,8 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores(["dist", "src/api/schema.d.ts"]),
+  // e2e is a package of its own, with its own dependencies.
+  globalIgnores(["dist", "e2e", "src/api/schema.d.ts"]),
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   reactHooks.configs.flat.recommended,

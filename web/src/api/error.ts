@@ -33,11 +33,16 @@ export function isOutcomeUnknown(error: unknown): boolean {
   return status === undefined || status >= 500;
 }
 
-/** Returns true if the same request may succeed later. */
-export const isTemporary = (error: unknown): boolean => isOutcomeUnknown(error) || statusOf(error) === 429;
+/** Seconds of the answer's `Retry-After`. */
+export const retryAfterOf = (error: unknown): number => (error instanceof ApiError ? (error.retryAfter ?? 0) : 0);
+
+/** A page that must wait longer than this tells the person so instead of waiting in silence. */
+const LONGEST_WAIT_SECONDS = 30;
+
+/** Returns true if the same request may succeed in a moment. */
+export const isTemporary = (error: unknown): boolean =>
+  (isOutcomeUnknown(error) || statusOf(error) === 429) && retryAfterOf(error) <= LONGEST_WAIT_SECONDS;
 
 /** Milliseconds until the next try: one second, then two, then four, but not less than `Retry-After`. */
-export function retryDelay(failures: number, error: unknown): number {
-  const retryAfter = error instanceof ApiError ? (error.retryAfter ?? 0) : 0;
-  return Math.max(1000 * 2 ** failures, retryAfter * 1000);
-}
+export const retryDelay = (failures: number, error: unknown): number =>
+  1000 * Math.max(2 ** failures, retryAfterOf(error));

@@ -119,12 +119,15 @@ describe("a token that is about to expire", () => {
     ]);
   });
 
-  test("leads to the sign-in if it can't be renewed any more", async () => {
-    const signIn = new FakeSignIn();
+  test.each([
+    ["its refresh token is refused", (signIn: FakeSignIn) => { signIn.endSession(); }],
+    ["the new ID token is of another sign-in", (signIn: FakeSignIn) => { signIn.person = { ...ANN, auth_time: 2 }; }],
+  ])("leads to the sign-in if %s", async (_, change) => {
+    const signIn = new FakeSignIn({ ...ANN, auth_time: 1 });
     signIn.expiresIn = 30;
     const browser = new FakeBrowser();
     const session = await signedIn(browser);
-    signIn.endSession();
+    change(signIn);
     browser.left.length = 0;
     void session.accessToken();
     void session.accessToken();

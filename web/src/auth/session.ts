@@ -125,7 +125,7 @@ export class Session {
       }
     } catch (error) {
       // Without an answer the refresh token may still be valid: the caller may try again.
-      if (!(error instanceof ErrorResponse)) throw error;
+      if (!endsSession(error)) throw error;
     }
     return this.signIn();
   }
@@ -187,6 +187,13 @@ export class Session {
     await this.#manager.removeUser();
   }
 }
+
+/**
+ * Returns true if the sign-in has answered a renewal, but not with a new token for this session: it refuses the refresh
+ * token, or its ID token belongs to another sign-in. The local stack's emulator does the latter.
+ */
+const endsSession = (error: unknown): boolean =>
+  error instanceof ErrorResponse || (error instanceof Error && /id[ _]token/i.test(error.message));
 
 interface Arrival {
   user?: User;

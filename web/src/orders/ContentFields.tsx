@@ -38,7 +38,7 @@ export function ContentFields({ value, onChange, error, isLocked = false, hasUse
   return (
     <SpaceBetween size="l">
       {error && (errors.length === 0 || others.length > 0) && (
-        <Alert type="error" header="The order was not accepted">
+        <Alert type="error" header="The request was refused">
           {others.length > 0 ? others.map(({ field, message }) => `${field}: ${message}`).join("; ") : messageOf(error)}
         </Alert>
       )}

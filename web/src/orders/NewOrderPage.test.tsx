@@ -34,6 +34,7 @@ test("submits an order, shows its total, and follows it", async () => {
   await user.click(await submitButton());
 
   await screen.findByText("The order is submitted.");
+  expect(screen.getByRole("button", { name: "Dismiss" })).toBeInTheDocument();
   expect(window.location.pathname).toMatch(/^\/orders\/ann\/[0-9a-f-]{36}$/);
   expect(api.sent("POST").map(({ body }) => body)).toEqual(['{"restaurant_id":"Restaurant 3","quantity":"4"}']);
   expect(window.sessionStorage).toHaveLength(0);
@@ -100,16 +101,26 @@ test.each([503, 429])("a %s is repeated after Retry-After", async (status) => {
   useFakeTime();
   const api = new FakeApi();
   const { user } = await open("/orders/new");
-  api.answer = ({ method }) => (method === "POST" ? problem(status, "unavailable", {}, { "Retry-After": "600" }) : "as usual");
+  api.answer = ({ method }) => (method === "POST" ? problem(status, "unavailable", {}, { "Retry-After": "30" }) : "as usual");
   await fill(user, "Restaurant 3", "4");
   await user.click(await submitButton());
   await waitFor(() => { expect(api.sent("POST")).toHaveLength(1); });
-  await pass(500);
+  await pass(10);
   expect(api.sent("POST")).toHaveLength(1);
   api.answer = () => "as usual";
-  await pass(110);
+  await pass(25);
   await screen.findByText("The order is submitted.");
   expect(api.queue.size).toBe(1);
+});
+
+test("says how long the API asks to wait, if that is long", async () => {
+  const api = new FakeApi();
+  const { user } = await open("/orders/new");
+  api.answer = ({ method }) => (method === "POST" ? problem(503, "unavailable", {}, { "Retry-After": "90" }) : "as usual");
+  await fill(user, "Restaurant 3", "4");
+  await user.click(await submitButton());
+  await screen.findByText(/Try again in 90 seconds/);
+  expect(api.sent("POST")).toHaveLength(1);
 });
 
 test("a reload before the answer makes one order", async () => {

@@ -121,13 +121,13 @@ function Details({ order, isSaved, since }: { order: Order; isSaved: boolean; si
         {order.quantity} from {order.restaurant_id}
       </Header>
       {!isSaved && <TakesLonger since={since} />}
-      <LiveRegion hidden>{stageOf(order, isSaved).label}</LiveRegion>
       <ColumnLayout columns={2}>
         <Container header={<Header variant="h2">Order</Header>}>
           <Facts order={order} />
         </Container>
         <Container header={<Header variant="h2">Timeline</Header>}>
           <Timeline order={order} />
+          <LiveRegion hidden>{stageOf(order, isSaved).label}</LiveRegion>
         </Container>
       </ColumnLayout>
       {dialog === "change" && (

@@ -235,6 +235,12 @@ function OrderLink({ order }: { order: Order }) {
 const COLUMNS: TableProps.ColumnDefinition<Order>[] = [
   { id: "id", header: "Order", cell: (order) => <OrderLink order={order} />, isRowHeader: true, minWidth: 180 },
   {
+    id: "status",
+    header: "Status",
+    cell: (order) => <StageLabel order={order} />,
+    sortingComparator: (a, b) => stageOf(a).label.localeCompare(stageOf(b).label),
+  },
+  {
     id: "created",
     header: "Made",
     cell: (order) => formatInstant(order.created_at),
@@ -252,12 +258,6 @@ const COLUMNS: TableProps.ColumnDefinition<Order>[] = [
     header: "Total",
     cell: (order) => formatMoney(order.total),
     sortingComparator: (a, b) => (a.total?.amount ?? 0) - (b.total?.amount ?? 0),
-  },
-  {
-    id: "status",
-    header: "Status",
-    cell: (order) => <StageLabel order={order} />,
-    sortingComparator: (a, b) => stageOf(a).label.localeCompare(stageOf(b).label),
   },
 ];
 

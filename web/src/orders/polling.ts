@@ -1,6 +1,6 @@
 import type { QueryState } from "@tanstack/react-query";
 
-import { ApiError, statusOf } from "../api/error";
+import { retryAfterOf, statusOf } from "../api/error";
 
 const FASTEST_MS = 2_000;
 const SLOWEST_MS = 30_000;
@@ -17,8 +17,7 @@ export function pollInterval(query: { state: Pick<QueryState, "data" | "error" |
   const { data, error, dataUpdateCount, status } = query.state;
   if (status === "error") {
     if (statusOf(error) === 401) return false;
-    const retryAfter = (error instanceof ApiError && error.retryAfter) || 0;
-    return Math.max(SLOWEST_MS, retryAfter * 1000);
+    return Math.max(SLOWEST_MS, retryAfterOf(error) * 1000);
   }
   let change = changes.get(query);
   // An answer that brings nothing new keeps the identity of the data.

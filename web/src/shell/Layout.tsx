@@ -88,7 +88,7 @@ export function Page({ title, crumb, contentType = "default", notice, children }
             {message && (
               <Flashbar
                 items={[
-                  { type: "success", content: message, dismissible: true, onDismiss: dismiss, ariaRole: "status", id: "notice" },
+                  { type: "success", content: message, dismissible: true, dismissLabel: "Dismiss", onDismiss: dismiss, ariaRole: "status", id: "notice" },
                 ]}
               />
             )}

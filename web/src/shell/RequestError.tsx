@@ -32,5 +32,7 @@ export function messageOf(error: Error): string {
   if (!(error instanceof ApiError)) {
     return "No answer arrived. You may be offline, or the service may not be reachable.";
   }
-  return error.requestId ? `${error.message} (request ${error.requestId})` : error.message;
+  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : "";
+  const request = error.requestId ? ` (request ${error.requestId})` : "";
+  return error.message + wait + request;
 }

@@ -17,6 +17,7 @@ export const CONFIG: Config = {
 interface Claims {
   sub: string;
   email?: string;
+  auth_time?: number;
   "cognito:groups"?: string[];
 }
 
