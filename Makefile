@@ -216,10 +216,6 @@ screenshots: tools host-build web-build web/e2e/node_modules ## Makes the pictur
 	cargo build --quiet --locked --workspace --bin local
 	target/debug/local run -- npm --prefix web/e2e run --silent screenshots
 
-web/node_modules: web/package-lock.json
-	cd web && npm ci --silent --no-audit --no-fund
-	@touch $@
-
 web/e2e/node_modules: web/e2e/package-lock.json
 	cd web/e2e && npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -180,7 +180,7 @@ test("an account with 300 orders is paged, searched and filtered", async ({ page
   await expect(page.getByRole("link", { name: oldest.id })).toBeVisible();
   await page.getByRole("searchbox", { name: "Search the loaded orders" }).fill("oldest");
   await expect(page.getByText("1 found", { exact: true }).first()).toBeVisible();
-  await page.getByRole("button", { name: "Status" }).click();
+  await page.getByRole("button", { name: "Any status" }).click();
   await page.getByRole("option", { name: "Success" }).click();
   await expect(page.getByText("No matches")).toBeVisible();
 });

@@ -59,9 +59,11 @@ async function cognito<Output>(action: string, input: Record<string, unknown>): 
   return (await response.json()) as Output;
 }
 
-/** Creates an account that no other test has. */
-export async function addPerson(name: string, { isAdmin = false } = {}): Promise<Person> {
-  const email = `${name}.${randomUUID()}@example.com`;
+/** Creates an account, by default with an address that no other test has. */
+export async function addPerson(
+  name: string,
+  { isAdmin = false, email = `${name}.${randomUUID()}@example.com` } = {},
+): Promise<Person> {
   const password = `Order-${randomUUID()}`;
   remember(password);
   const attributes = [
