@@ -16,6 +16,8 @@ export default defineConfig(
     rules: {
       // A number in a template literal is readable as it is.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      // A handler may be one call.
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
     },
   },
   { files: ["**/*.js"], extends: [tseslint.configs.disableTypeChecked] },

@@ -48,7 +48,8 @@ export function createApi(session: Session) {
     },
     async onResponse({ response }) {
       if (response.status === 401) await session.refused();
-      else session.accepted();
+      // A gateway's own error says nothing about the token.
+      else if (response.status < 500) session.accepted();
     },
   });
 

@@ -120,8 +120,13 @@ describe("a token that is about to expire", () => {
   });
 
   test.each([
-    ["its refresh token is refused", (signIn: FakeSignIn) => { signIn.endSession(); }],
-    ["the new ID token is of another sign-in", (signIn: FakeSignIn) => { signIn.person = { ...ANN, auth_time: 2 }; }],
+    ["its refresh token is refused", (signIn: FakeSignIn) => signIn.endSession()],
+    [
+      "the new ID token is of another sign-in",
+      (signIn: FakeSignIn) => {
+        signIn.person = { ...ANN, auth_time: 2 };
+      },
+    ],
   ])("leads to the sign-in if %s", async (_, change) => {
     const signIn = new FakeSignIn({ ...ANN, auth_time: 1 });
     signIn.expiresIn = 30;
@@ -178,9 +183,11 @@ test("a sign-out revokes the tab's refresh token, clears, ends Cognito's session
 
   await session.signOut();
   expect(signIn.revoked).toContain("refresh-1");
-  expect(here.left.at(-1)).toBe("https://sign-in.example/logout?client_id=web&logout_uri=https%3A%2F%2Forders.example%2F");
+  expect(here.left.at(-1)).toBe(
+    "https://sign-in.example/logout?client_id=web&logout_uri=https%3A%2F%2Forders.example%2F",
+  );
   expect(window.sessionStorage).toHaveLength(0);
-  await vi.waitFor(() => { expect(there.left.at(-1)).toBe("/"); });
+  await vi.waitFor(() => expect(there.left.at(-1)).toBe("/"));
   expect(signIn.revoked).toContain("refresh-2");
 });
 

@@ -74,7 +74,7 @@ export class Session {
   /** Starts the session of this page. If the page is the callback of a sign-in, this completes it. */
   static async open(
     config: Config,
-    browser: Browser = { leave: (url) => { window.location.assign(url); } },
+    browser: Browser = { leave: (url) => window.location.assign(url) },
   ): Promise<Session> {
     const stateStore = new WebStorageStateStore({ store: window.sessionStorage });
     const manager = new UserManager(

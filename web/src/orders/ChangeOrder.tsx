@@ -33,7 +33,7 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
     () => draftOf(path) ?? { restaurant_id: order.restaurant_id, quantity: order.quantity },
   );
   const { seen, current, isChanged, write, isWriting, error } = useWrite<OrderContent>(order, {
-    send: async (order, content) => { noteSaved(await api.change(order, content)); },
+    send: async (order, content) => noteSaved(await api.change(order, content)),
     isDone: hasContent,
   });
   useEffect(() => {
@@ -43,7 +43,7 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
 
   const obstacle = isChanged ? unchangeable(current) : undefined;
   const isUnknown = error !== null && isOutcomeUnknown(error);
-  const save = () => { write(content, { onSuccess: onDone }); };
+  const save = () => write(content, { onSuccess: onDone });
 
   return (
     <Modal
@@ -72,7 +72,10 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
         <SpaceBetween size="l">
           {isChanged && <Conflict seen={seen} current={current} obstacle={obstacle} />}
           {isUnknown && (
-            <RequestError header="It is not known if the order was changed. Trying again changes it once." error={error} />
+            <RequestError
+              header="It is not known if the order was changed. Trying again changes it once."
+              error={error}
+            />
           )}
           <ContentFields
             value={content}
@@ -93,7 +96,8 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
 
 function summaryOf(order: Order, content: OrderContent): string {
   const changes = [
-    order.restaurant_id !== content.restaurant_id && `restaurant ${order.restaurant_id} to ${content.restaurant_id || "-"}`,
+    order.restaurant_id !== content.restaurant_id &&
+      `restaurant ${order.restaurant_id} to ${content.restaurant_id || "-"}`,
     order.quantity !== content.quantity && `quantity ${order.quantity} to ${content.quantity || "-"}`,
   ].filter((change) => change !== false);
   return changes.length > 0 ? `You change ${changes.join(" and ")}.` : "You have changed nothing yet.";

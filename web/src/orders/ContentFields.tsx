@@ -44,9 +44,11 @@ export function ContentFields({ value, onChange, error, isLocked = false, hasUse
       )}
       <FormField label="Restaurant" errorText={errorOf("restaurant_id")}>
         <Input
-          ref={(input) => { inputs.current.restaurant_id = input; }}
+          ref={(input) => {
+            inputs.current.restaurant_id = input;
+          }}
           value={value.restaurant_id}
-          onChange={({ detail }) => { onChange({ ...value, restaurant_id: detail.value }); }}
+          onChange={({ detail }) => onChange({ ...value, restaurant_id: detail.value })}
           disabled={isLocked}
           placeholder="Restaurant 3"
           name="restaurant_id"
@@ -55,9 +57,11 @@ export function ContentFields({ value, onChange, error, isLocked = false, hasUse
       </FormField>
       <FormField label="Quantity" description="1 to 1000" errorText={errorOf("quantity")}>
         <Input
-          ref={(input) => { inputs.current.quantity = input; }}
+          ref={(input) => {
+            inputs.current.quantity = input;
+          }}
           value={value.quantity}
-          onChange={({ detail }) => { onChange({ ...value, quantity: detail.value }); }}
+          onChange={({ detail }) => onChange({ ...value, quantity: detail.value })}
           disabled={isLocked}
           inputMode="numeric"
           name="quantity"
@@ -75,9 +79,11 @@ export function ContentFields({ value, onChange, error, isLocked = false, hasUse
           errorText={errorOf("user_id")}
         >
           <Input
-            ref={(input) => { inputs.current.user_id = input; }}
+            ref={(input) => {
+              inputs.current.user_id = input;
+            }}
             value={value.user_id ?? ""}
-            onChange={({ detail }) => { onChange({ ...value, user_id: detail.value }); }}
+            onChange={({ detail }) => onChange({ ...value, user_id: detail.value })}
             disabled={isLocked}
             name="user_id"
             autoComplete={false}

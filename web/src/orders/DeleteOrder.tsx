@@ -49,12 +49,7 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
             <Button variant="link" onClick={onClose}>
               Cancel
             </Button>
-            <Button
-              variant="primary"
-              onClick={remove}
-              loading={isWriting}
-              disabled={obstacle !== undefined}
-            >
+            <Button variant="primary" onClick={remove} loading={isWriting} disabled={obstacle !== undefined}>
               {error ? "Try again" : "Delete order"}
             </Button>
           </SpaceBetween>
@@ -65,7 +60,11 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
         {isChanged && <Conflict seen={seen} current={current} obstacle={obstacle} />}
         {error && !isChanged && (
           <RequestError
-            header={isUnknown ? "It is not known if the order was deleted. Trying again is safe." : "The order was not deleted"}
+            header={
+              isUnknown
+                ? "It is not known if the order was deleted. Trying again is safe."
+                : "The order was not deleted"
+            }
             error={error}
           />
         )}

@@ -25,7 +25,7 @@ export function ListChoice({ userId }: { userId: string | undefined }) {
     >
       <SpaceBetween direction="horizontal" size="xs" alignItems="end">
         <FormField label="User id">
-          <Input value={text} onChange={({ detail }) => { setText(detail.value); }} placeholder="Id of a user" />
+          <Input value={text} onChange={({ detail }) => setText(detail.value)} placeholder="Id of a user" />
         </FormField>
         <Button formAction="submit">Show their orders</Button>
         <Button href="/orders" onFollow={follow} disabled={userId === undefined}>

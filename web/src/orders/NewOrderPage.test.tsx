@@ -60,13 +60,13 @@ test("shows what the API says about each field, and sends a changed form with a 
   await fill(user, "Restaurant 3", "0");
   await user.click(await submitButton());
   const quantity = screen.getByLabelText("Quantity");
-  await waitFor(() => { expect(quantity).toHaveAccessibleDescription(/must be an integer from 1 to 1000/); });
+  await waitFor(() => expect(quantity).toHaveAccessibleDescription(/must be an integer from 1 to 1000/));
   expect(quantity).toHaveFocus();
   expect(quantity).toBeEnabled();
 
   await user.click(await submitButton());
-  await waitFor(() => { expect(api.sent("POST")).toHaveLength(2); });
-  await waitFor(() => { expect(quantity).toBeEnabled(); });
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(2));
+  await waitFor(() => expect(quantity).toBeEnabled());
   await fill(user, "Restaurant 3", "5");
   await user.click(await submitButton());
   await screen.findByText("The order is submitted.");
@@ -82,7 +82,7 @@ test("after a lost answer the same bytes are sent again before the form can be e
   const { user } = await open("/orders/new");
   await fill(user, "Restaurant 3", "4");
   await user.click(await submitButton());
-  await waitFor(() => { expect(api.sent("POST")).toHaveLength(1); });
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
   await pass(4);
 
   await screen.findByText("It is not known if the order was submitted");
@@ -101,10 +101,11 @@ test.each([503, 429])("a %s is repeated after Retry-After", async (status) => {
   useFakeTime();
   const api = new FakeApi();
   const { user } = await open("/orders/new");
-  api.answer = ({ method }) => (method === "POST" ? problem(status, "unavailable", {}, { "Retry-After": "30" }) : "as usual");
+  api.answer = ({ method }) =>
+    method === "POST" ? problem(status, "unavailable", {}, { "Retry-After": "30" }) : "as usual";
   await fill(user, "Restaurant 3", "4");
   await user.click(await submitButton());
-  await waitFor(() => { expect(api.sent("POST")).toHaveLength(1); });
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
   await pass(10);
   expect(api.sent("POST")).toHaveLength(1);
   api.answer = () => "as usual";
@@ -116,7 +117,8 @@ test.each([503, 429])("a %s is repeated after Retry-After", async (status) => {
 test("says how long the API asks to wait, if that is long", async () => {
   const api = new FakeApi();
   const { user } = await open("/orders/new");
-  api.answer = ({ method }) => (method === "POST" ? problem(503, "unavailable", {}, { "Retry-After": "90" }) : "as usual");
+  api.answer = ({ method }) =>
+    method === "POST" ? problem(503, "unavailable", {}, { "Retry-After": "90" }) : "as usual";
   await fill(user, "Restaurant 3", "4");
   await user.click(await submitButton());
   await screen.findByText(/Try again in 90 seconds/);
@@ -129,7 +131,7 @@ test("a reload before the answer makes one order", async () => {
   const { user, unmount } = await open("/orders/new");
   await fill(user, "Restaurant 3", "4");
   await user.click(await submitButton());
-  await waitFor(() => { expect(api.queue.size).toBe(1); });
+  await waitFor(() => expect(api.queue.size).toBe(1));
   unmount();
 
   api.answerAfter = (_, response) => response;
@@ -146,7 +148,7 @@ test("the list points to an attempt whose answer did not arrive", async () => {
   const first = await open("/orders/new");
   await fill(first.user, "Restaurant 3", "4");
   await first.user.click(await submitButton());
-  await waitFor(() => { expect(api.queue.size).toBe(1); });
+  await waitFor(() => expect(api.queue.size).toBe(1));
   first.unmount();
 
   api.answerAfter = (_, response) => response;
@@ -209,7 +211,7 @@ test("offline the page says so, and sends when the browser is online again", asy
   api.answer = () => HttpResponse.error();
   window.dispatchEvent(new Event("offline"));
   await user.click(await submitButton());
-  await waitFor(() => { expect(api.sent("POST")).toHaveLength(1); });
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
   await pass(4);
   const alert = await screen.findByText(/No answer arrived. You may be offline/);
   expect(alert).toBeVisible();
@@ -234,5 +236,9 @@ test("only an administrator may order for another user", async () => {
   await user.type(within(container).getByLabelText(/User id/), "bob");
   await user.click(await submitButton());
   await screen.findByText("The order is submitted.");
-  expect(JSON.parse(api.sent("POST")[0]?.body ?? "")).toEqual({ restaurant_id: "Restaurant 3", quantity: "4", user_id: "bob" });
+  expect(JSON.parse(api.sent("POST")[0]?.body ?? "")).toEqual({
+    restaurant_id: "Restaurant 3",
+    quantity: "4",
+    user_id: "bob",
+  });
 });

@@ -34,7 +34,7 @@ export function NewOrderPage() {
   const [fields, setFields] = useState<Fields>(
     () => (frozen ? fieldsOf(frozen.body) : draftOf(PATH)) ?? { restaurant_id: "", quantity: "1" },
   );
-  useEffect(() => { keepDraft(PATH, fields); }, [fields]);
+  useEffect(() => keepDraft(PATH, fields), [fields]);
   const total = totalOf(fields.quantity, config.unitPrice);
   const isUnknown = frozen !== undefined && !isSending;
 
@@ -60,7 +60,13 @@ export function NewOrderPage() {
               >
                 Cancel
               </Button>
-              <Button variant="primary" formAction="submit" loading={isSending} loadingText="Submitting" disabled={isUnknown}>
+              <Button
+                variant="primary"
+                formAction="submit"
+                loading={isSending}
+                loadingText="Submitting"
+                disabled={isUnknown}
+              >
                 Submit order
               </Button>
             </SpaceBetween>
@@ -73,8 +79,8 @@ export function NewOrderPage() {
                 header="It is not known if the order was submitted"
                 action={<Button onClick={sendAgain}>Send it again</Button>}
               >
-                {error && messageOf(error)} Send the same order again to find out: it makes no second order. Until then it
-                can&apos;t be changed.
+                {error && messageOf(error)} Send the same order again to find out: it makes no second order. Until then
+                it can&apos;t be changed.
               </Alert>
             )}
             <Container>

@@ -88,7 +88,7 @@ test("offers a retry when the order can't be loaded", async () => {
   const api = new FakeApi([order]);
   api.answer = () => problem(503, "unavailable");
   const { user } = await open(pathOf(order));
-  await waitFor(() => { expect(api.requests).toHaveLength(1); });
+  await waitFor(() => expect(api.requests).toHaveLength(1));
   await pass(4);
   await screen.findByText("The order could not be loaded");
   api.answer = () => "as usual";
@@ -143,7 +143,9 @@ test("shows what the API says about a changed field", async () => {
   const { user } = await open(pathOf(order));
   await startChange(user, "0");
   api.answer = ({ method }) =>
-    method === "PUT" ? problem(400, "invalid-request", { errors: [{ field: "quantity", message: "too small" }] }) : "as usual";
+    method === "PUT"
+      ? problem(400, "invalid-request", { errors: [{ field: "quantity", message: "too small" }] })
+      : "as usual";
   await user.click((await dialog()).getByRole("button", { name: "Change order" }));
   await waitFor(async () => {
     expect((await dialog()).getByLabelText("Quantity")).toHaveAccessibleDescription(/too small/);

@@ -42,7 +42,12 @@ function OneOrder({ userId, id }: { userId: string; id: string }) {
     <Page title={`Order ${id}`} crumb={id}>
       <SpaceBetween size="l">
         {error && (
-          <RequestError header="The order could not be loaded" error={error} onRetry={refresh} isRetrying={isFetching} />
+          <RequestError
+            header="The order could not be loaded"
+            error={error}
+            onRetry={refresh}
+            isRetrying={isFetching}
+          />
         )}
         {view.is === "loading" && <StatusIndicator type="loading">Loading the order</StatusIndicator>}
         {view.is === "on its way" && <OnItsWay since={view.since} />}
@@ -88,8 +93,8 @@ function TakesLonger({ since }: { since: number }) {
     <LiveRegion>
       {takesLonger && (
         <Alert type="warning" header="Saving the order takes longer than usual">
-          This page keeps asking. The order is not lost: it is in the queue. If you delete it before it is saved, it never
-          will be, and nobody is charged.
+          This page keeps asking. The order is not lost: it is in the queue. If you delete it before it is saved, it
+          never will be, and nobody is charged.
         </Alert>
       )}
     </LiveRegion>
@@ -98,8 +103,10 @@ function TakesLonger({ since }: { since: number }) {
 
 function Details({ order, isSaved, since }: { order: Order; isSaved: boolean; since: number }) {
   const navigate = useNavigate();
-  const [dialog, setDialog] = useState<"change" | "delete" | undefined>(() => (draftOf(pathOf(order)) ? "change" : undefined));
-  const close = () => { setDialog(undefined); };
+  const [dialog, setDialog] = useState<"change" | "delete" | undefined>(() =>
+    draftOf(pathOf(order)) ? "change" : undefined,
+  );
+  const close = () => setDialog(undefined);
   const noChange = isSaved ? unchangeable(order) : "The order is not saved yet.";
   const noDeletion = undeletable(order);
 
@@ -109,10 +116,10 @@ function Details({ order, isSaved, since }: { order: Order; isSaved: boolean; si
         variant="h1"
         actions={
           <SpaceBetween direction="horizontal" size="xs">
-            <Button onClick={() => { setDialog("change"); }} disabled={noChange !== undefined} disabledReason={noChange}>
+            <Button onClick={() => setDialog("change")} disabled={noChange !== undefined} disabledReason={noChange}>
               Change
             </Button>
-            <Button onClick={() => { setDialog("delete"); }} disabled={noDeletion !== undefined} disabledReason={noDeletion}>
+            <Button onClick={() => setDialog("delete")} disabled={noDeletion !== undefined} disabledReason={noDeletion}>
               Delete
             </Button>
           </SpaceBetween>

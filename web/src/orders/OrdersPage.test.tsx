@@ -17,7 +17,7 @@ async function restaurants(table: string): Promise<(string | null)[]> {
 }
 
 const shows = (table: string, expected: string[]) =>
-  waitFor(async () => { expect(await restaurants(table)).toEqual(expected); });
+  waitFor(async () => expect(await restaurants(table)).toEqual(expected));
 
 test("shows a person's orders newest first, also those made by PUT", async () => {
   new FakeApi([done(1), makeOrder(2, { processing: "none" }), done(3), done(4, { user_id: "bob" })]);
@@ -89,12 +89,14 @@ test("asks one list while orders are moving, and stops when all are final", asyn
   await shows("My orders", ["Restaurant 3", "Restaurant 2", "Restaurant 1"]);
 
   for (const stage of [1, 2, 3, 4]) {
-    [first[stage], second[stage]].forEach((order) => { if (order) api.put(order); });
+    [first[stage], second[stage]].forEach((order) => {
+      if (order) api.put(order);
+    });
     const before = api.requests.length;
     await pass(2.1);
-    await waitFor(() => { expect(api.requests.length).toBeGreaterThan(before); });
+    await waitFor(() => expect(api.requests.length).toBeGreaterThan(before));
   }
-  await waitFor(() => { expect(within(screen.getByRole("table")).getAllByText("Success")).toHaveLength(2); });
+  await waitFor(() => expect(within(screen.getByRole("table")).getAllByText("Success")).toHaveLength(2));
   expect(new Set(api.requests.map(({ path }) => path))).toEqual(new Set(["/orders?limit=100&user_id=ann"]));
 
   const before = api.requests.length;
@@ -127,7 +129,7 @@ test("asks nothing in a hidden tab, and at once when it is shown again", async (
 
   visibility.mockReturnValue("visible");
   fireEvent(document, new Event("visibilitychange"));
-  await waitFor(() => { expect(api.requests.length).toBeGreaterThan(before); });
+  await waitFor(() => expect(api.requests.length).toBeGreaterThan(before));
 });
 
 test("shows a submitted order until the list has it, and says when that takes long", async () => {
@@ -157,7 +159,7 @@ test("offers a retry when the list can't be loaded", async () => {
   const api = new FakeApi([done(1)]);
   api.answer = () => HttpResponse.error();
   const { user } = await open("/orders");
-  await waitFor(() => { expect(api.requests).toHaveLength(1); });
+  await waitFor(() => expect(api.requests).toHaveLength(1));
   await pass(4);
   await screen.findByText("The orders could not be loaded");
 

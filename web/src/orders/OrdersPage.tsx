@@ -59,13 +59,16 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
     () => list.orders.filter((order) => !status.value || statusOf(order) === status.value),
     [list.orders, status],
   );
-  const { items, collectionProps, filterProps, filteredItemsCount, paginationProps, actions } = useCollection(withStatus, {
-    filtering: {
-      filteringFunction: (order, text) => matches(order, text),
+  const { items, collectionProps, filterProps, filteredItemsCount, paginationProps, actions } = useCollection(
+    withStatus,
+    {
+      filtering: {
+        filteringFunction: (order, text) => matches(order, text),
+      },
+      pagination: { pageSize: ROWS_PER_PAGE },
+      sorting: {},
     },
-    pagination: { pageSize: ROWS_PER_PAGE },
-    sorting: {},
-  });
+  );
   const isFiltered = filterProps.filteringText !== "" || status !== ANY;
   const clear = () => {
     setStatus(ANY);
@@ -74,7 +77,12 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
   const title = titleOf(userId, person.userId);
   const frozen = frozenAttempt(person.userId);
   const error = list.error && (
-    <RequestError header="The orders could not be loaded" error={list.error} onRetry={list.refresh} isRetrying={list.isFetching} />
+    <RequestError
+      header="The orders could not be loaded"
+      error={list.error}
+      onRetry={list.refresh}
+      isRetrying={list.isFetching}
+    />
   );
 
   return (
@@ -122,7 +130,12 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
               description={userId ? "Newest first." : "Everybody's orders, in no particular order."}
               actions={
                 <SpaceBetween direction="horizontal" size="xs">
-                  <Button iconName="refresh" ariaLabel="Refresh" onClick={list.refresh} loading={list.isFetching && list.isPending} />
+                  <Button
+                    iconName="refresh"
+                    ariaLabel="Refresh"
+                    onClick={list.refresh}
+                    loading={list.isFetching && list.isPending}
+                  />
                   <Button variant="primary" href="/orders/new" onFollow={follow}>
                     Submit an order
                   </Button>
@@ -145,7 +158,7 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
                 <Select
                   selectedOption={status}
                   options={STATUSES}
-                  onChange={({ detail }) => { setStatus(detail.selectedOption); }}
+                  onChange={({ detail }) => setStatus(detail.selectedOption)}
                   ariaLabel="Status"
                 />
               </SpaceBetween>

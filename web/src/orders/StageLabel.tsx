@@ -14,5 +14,7 @@ export function StageLabel({ order }: { order: Order }) {
   const isSaved = known?.isSaved ?? true;
   const takesLonger = useHasPassed((known?.since ?? 0) + SAVING_MS) && !isSaved;
   const { label, look } = stageOf(order, isSaved);
-  return <StatusIndicator type={look}>{takesLonger ? `${label}, which takes longer than usual` : label}</StatusIndicator>;
+  return (
+    <StatusIndicator type={look}>{takesLonger ? `${label}, which takes longer than usual` : label}</StatusIndicator>
+  );
 }

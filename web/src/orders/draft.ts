@@ -26,4 +26,5 @@ export function restoreDraft(kept: Draft): void {
 }
 
 /** Returns the unsent form of that page. */
-export const draftOf = (path: string): Draft["content"] | undefined => (draft?.path === path ? draft.content : undefined);
+export const draftOf = (path: string): Draft["content"] | undefined =>
+  draft?.path === path ? draft.content : undefined;

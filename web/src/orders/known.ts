@@ -29,7 +29,7 @@ function set(order: Order, change: Partial<Known>): void {
   };
   const newest = order.version >= before.order.version ? order : before.order;
   known = new Map(known).set(order.id, { ...before, order: newest, ...change });
-  listeners.forEach((listener) => { listener(); });
+  listeners.forEach((listener) => listener());
 }
 
 /** Notes a 202: the order will be saved. */

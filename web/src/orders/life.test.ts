@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { makeOrder, stages } from "../testing/fake-api";
 import { instantOf, isMoving, timelineOf, unchangeable, undeletable } from "./life";
 
-const labels = (order: Parameters<typeof timelineOf>[0]) => timelineOf(order).map(({ label, look }) => `${label} ${look}`);
+const labels = (order: Parameters<typeof timelineOf>[0]) =>
+  timelineOf(order).map(({ label, look }) => `${label} ${look}`);
 
 test("the timeline of a submitted order grows to its success", () => {
   expect(stages(makeOrder(1)).map(labels)).toEqual([
@@ -16,13 +17,20 @@ test("the timeline of a submitted order grows to its success", () => {
 });
 
 const paid = { accepted_at: "2026-01-01T12:00:00Z", paid_at: "2026-01-01T12:00:01Z" };
-const failure = { order_status: "FAILURE", completed_at: "2026-01-01T12:00:02Z", error_message: "the restaurant refused" } as const;
+const failure = {
+  order_status: "FAILURE",
+  completed_at: "2026-01-01T12:00:02Z",
+  error_message: "the restaurant refused",
+} as const;
 
 test.each([
   [{ ...paid, refund: "OWED" }, ["Delivery cancelled error", "Refund owed in-progress"]],
   [{ ...paid, ...failure, refund: "MADE" }, ["Delivery cancelled error", "Refunded success", "Failure error"]],
   [{ ...paid, ...failure, refund: "FAILED" }, ["Delivery cancelled error", "Refund failed error", "Failure error"]],
-  [{ accepted_at: paid.accepted_at, ...failure, refund: "UNKNOWN" }, ["Order stopped error", "Refund unclear warning", "Failure error"]],
+  [
+    { accepted_at: paid.accepted_at, ...failure, refund: "UNKNOWN" },
+    ["Order stopped error", "Refund unclear warning", "Failure error"],
+  ],
   [{ accepted_at: paid.accepted_at, ...failure }, ["Order stopped error", "Failure error"]],
 ] as const)("a failing order shows its end and its refund: %j", (change, expected) => {
   expect(labels(makeOrder(1, change)).slice(-expected.length)).toEqual(expected);

@@ -48,7 +48,11 @@ export interface Step extends Stage {
 }
 
 const REFUNDS: Record<NonNullable<Order["refund"]>, Stage & { details: string }> = {
-  OWED: { label: "Refund owed", look: "in-progress", details: "The payment provider has not confirmed the refund yet." },
+  OWED: {
+    label: "Refund owed",
+    look: "in-progress",
+    details: "The payment provider has not confirmed the refund yet.",
+  },
   MADE: { label: "Refunded", look: "success", details: "The payment was refunded." },
   FAILED: { label: "Refund failed", look: "error", details: "An operator must make the refund by hand." },
   UNKNOWN: { label: "Refund unclear", look: "warning", details: "An operator must find out if a refund is due." },

@@ -13,7 +13,9 @@ const changes = new WeakMap<object, { data: unknown; update: number }>();
  * nothing new. After an error it is half a minute, or `Retry-After` if that is longer. TanStack Query pauses it in hidden
  * tabs.
  */
-export function pollInterval(query: { state: Pick<QueryState, "data" | "error" | "dataUpdateCount" | "status"> }): number | false {
+export function pollInterval(query: {
+  state: Pick<QueryState, "data" | "error" | "dataUpdateCount" | "status">;
+}): number | false {
   const { data, error, dataUpdateCount, status } = query.state;
   if (status === "error") {
     if (statusOf(error) === 401) return false;

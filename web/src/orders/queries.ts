@@ -1,4 +1,10 @@
-import { QueryClient, useInfiniteQuery, useQuery, type UseInfiniteQueryResult, useQueryClient } from "@tanstack/react-query";
+import {
+  QueryClient,
+  useInfiniteQuery,
+  useQuery,
+  type UseInfiniteQueryResult,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
 
 import type { Order, OrderKey } from "../api/api";
@@ -53,7 +59,7 @@ export function useOrders(userId: string | undefined): OrderList {
   const pages = query.data?.pages;
   const listed = useMemo(() => pages?.flatMap((page) => page.orders) ?? [], [pages]);
   const orders = useMemo(() => withKnown(listed, known, userId), [listed, known, userId]);
-  useEffect(() => { noteListed(listed); }, [listed]);
+  useEffect(() => noteListed(listed), [listed]);
   return {
     ...query,
     orders,
@@ -70,7 +76,12 @@ export type OrderView =
   | { is: "failed"; error: Error };
 
 /** One order. Reads it again while it is moving or not saved yet. */
-export function useOrder(key: OrderKey): { view: OrderView; error: Error | null; isFetching: boolean; refresh: () => void } {
+export function useOrder(key: OrderKey): {
+  view: OrderView;
+  error: Error | null;
+  isFetching: boolean;
+  refresh: () => void;
+} {
   const api = useApi();
   const known = useKnownOrders().get(key.id);
   const query = useQuery({

@@ -4,8 +4,8 @@ import { useEffect, useState } from "react";
 export function useHasPassed(instant: number): boolean {
   const [passed, setPassed] = useState<number>();
   useEffect(() => {
-    const timer = setTimeout(() => { setPassed(instant); }, Math.max(0, instant - Date.now()));
-    return () => { clearTimeout(timer); };
+    const timer = setTimeout(() => setPassed(instant), Math.max(0, instant - Date.now()));
+    return () => clearTimeout(timer);
   }, [instant]);
   return passed === instant;
 }

@@ -87,10 +87,10 @@ export function useSubmitOrder(onSubmitted: (order: Order) => void): Submission 
     latest.current = sendAgain;
   });
   useEffect(() => {
-    const again = () => { latest.current(); };
+    const again = () => latest.current();
     again();
     window.addEventListener("online", again);
-    return () => { window.removeEventListener("online", again); };
+    return () => window.removeEventListener("online", again);
   }, []);
 
   return { submit, frozen, isSending: mutation.isPending, error: mutation.error, sendAgain };

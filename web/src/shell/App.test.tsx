@@ -62,7 +62,7 @@ test("an API that refuses fresh tokens is shown, and does not lead to the sign-i
   const browser = new FakeBrowser();
   api.answer = () => problem(401, "unauthenticated");
   const { unmount } = await open("/orders", { browser });
-  await waitFor(() => { expect(browser.left).toHaveLength(2); });
+  await waitFor(() => expect(browser.left).toHaveLength(2));
   unmount();
   browser.comeBack();
   showApp(await Session.open(CONFIG, browser));
@@ -90,7 +90,7 @@ test("signs out", async () => {
   new FakeApi();
   const { user, browser, signIn } = await open("/orders");
   await user.click(await screen.findByRole("button", { name: "Sign out" }));
-  await waitFor(() => { expect(browser.left.at(-1)).toMatch("https://sign-in.example/logout?"); });
+  await waitFor(() => expect(browser.left.at(-1)).toMatch("https://sign-in.example/logout?"));
   expect(signIn.revoked).toContain("refresh-1");
 });
 
@@ -125,7 +125,9 @@ test("an error of the app itself is shown instead of a blank page", () => {
 });
 
 test("a configuration must be complete", async () => {
-  const answer = (config: object) => { server.use(http.get("*/config.json", () => HttpResponse.json(config))); };
+  const answer = (config: object) => {
+    server.use(http.get("*/config.json", () => HttpResponse.json(config)));
+  };
   answer(CONFIG);
   expect(await loadConfig()).toEqual(CONFIG);
   answer({ ...CONFIG, clientId: "" });
@@ -139,7 +141,9 @@ test("a tab loads the page again if a newer one is deployed, and not otherwise",
   document.head.append(script);
   const reload = vi.fn();
   const deploy = (name: string) => {
-    server.use(http.get("*/index.html", () => HttpResponse.html(`<script type="module" src="/assets/${name}"></script>`)));
+    server.use(
+      http.get("*/index.html", () => HttpResponse.html(`<script type="module" src="/assets/${name}"></script>`)),
+    );
   };
   deploy("index-old.js");
   await reloadIfOutdated(reload);

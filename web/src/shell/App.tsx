@@ -24,8 +24,14 @@ const routes: RouteObject[] = [
         errorElement: <RouteErrorPage />,
         children: [
           { path: "/orders", lazy: async () => ({ Component: (await import("../orders/OrdersPage")).OrdersPage }) },
-          { path: "/orders/new", lazy: async () => ({ Component: (await import("../orders/NewOrderPage")).NewOrderPage }) },
-          { path: "/orders/:userId/:id", lazy: async () => ({ Component: (await import("../orders/OrderPage")).OrderPage }) },
+          {
+            path: "/orders/new",
+            lazy: async () => ({ Component: (await import("../orders/NewOrderPage")).NewOrderPage }),
+          },
+          {
+            path: "/orders/:userId/:id",
+            lazy: async () => ({ Component: (await import("../orders/OrderPage")).OrderPage }),
+          },
         ],
       },
       { path: "*", element: <Navigate to="/orders" replace /> },

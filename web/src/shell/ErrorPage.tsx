@@ -11,7 +11,7 @@ interface Props {
   onAction?: () => void;
 }
 
-const reload = (): void => { window.location.reload(); };
+const reload = (): void => window.location.reload();
 
 /** A page for an error that leaves nothing else to show. */
 export function ErrorPage({ title, error, action = "Load the page again", onAction = reload }: Props) {

@@ -14,12 +14,17 @@ export function Layout() {
   const { session } = useServices();
   const { theme, toggle } = useTheme();
   const follow = useFollow();
-  const signOut = { type: "button", text: "Sign out", disableUtilityCollapse: true, onClick: () => void session.signOut() } as const;
+  const signOut = {
+    type: "button",
+    text: "Sign out",
+    disableUtilityCollapse: true,
+    onClick: () => void session.signOut(),
+  } as const;
   return (
     <>
       <div id="top">
         <TopNavigation
-          identity={{ href: "/orders", title: "Order API", onFollow: (event) => { follow(toOrders(event)); } }}
+          identity={{ href: "/orders", title: "Order API", onFollow: (event) => follow(toOrders(event)) }}
           utilities={[
             {
               type: "button",
@@ -63,7 +68,7 @@ export function Page({ title, crumb, contentType = "default", notice, children }
 
   // A navigation inside the app says nothing to a screen reader by itself: the focus moves to the new page.
   const content = useRef<HTMLDivElement>(null);
-  useEffect(() => { content.current?.focus(); }, [location.pathname]);
+  useEffect(() => content.current?.focus(), [location.pathname]);
 
   return (
     <AppLayout
@@ -88,7 +93,15 @@ export function Page({ title, crumb, contentType = "default", notice, children }
             {message && (
               <Flashbar
                 items={[
-                  { type: "success", content: message, dismissible: true, dismissLabel: "Dismiss", onDismiss: dismiss, ariaRole: "status", id: "notice" },
+                  {
+                    type: "success",
+                    content: message,
+                    dismissible: true,
+                    dismissLabel: "Dismiss",
+                    onDismiss: dismiss,
+                    ariaRole: "status",
+                    id: "notice",
+                  },
                 ]}
               />
             )}

@@ -18,8 +18,10 @@ export function RequireSignIn() {
 
   if (session.person) return <Outlet />;
   if (error !== undefined) {
-    const again = () => { session.signIn().catch(setError); };
-    return <ErrorPage title="You are not signed in" error={error} action="Sign in again" onAction={again} />;
+    const again = () => session.signIn().catch(setError);
+    return (
+      <ErrorPage title="You are not signed in" error={error} action="Sign in again" onAction={() => void again()} />
+    );
   }
   return (
     <Box padding="xxl" textAlign="center">

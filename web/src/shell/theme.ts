@@ -19,7 +19,7 @@ const listeners = new Set<() => void>();
 function apply(): void {
   applyMode(current() === "dark" ? Mode.Dark : Mode.Light);
   document.documentElement.style.colorScheme = current();
-  listeners.forEach((listener) => { listener(); });
+  listeners.forEach((listener) => listener());
 }
 
 /** Applies the theme, and follows the system's. */
@@ -40,5 +40,10 @@ function subscribe(listener: () => void): () => void {
 
 export function useTheme(): { theme: Theme; toggle: () => void } {
   const theme = useSyncExternalStore(subscribe, current);
-  return { theme, toggle: () => { choose(theme === "dark" ? "light" : "dark"); } };
+  return {
+    theme,
+    toggle: () => {
+      choose(theme === "dark" ? "light" : "dark");
+    },
+  };
 }

@@ -51,7 +51,14 @@ export function stages(order: Order): Order[] {
 
 export function problem(status: number, kind: string, change: object = {}, headers: Record<string, string> = {}) {
   return HttpResponse.json(
-    { type: `urn:problem-type:order-api:${kind}`, title: kind, status, detail: `Detail of ${kind}.`, request_id: "r-1", ...change },
+    {
+      type: `urn:problem-type:order-api:${kind}`,
+      title: kind,
+      status,
+      detail: `Detail of ${kind}.`,
+      request_id: "r-1",
+      ...change,
+    },
     { status, headers: { "Content-Type": "application/problem+json", ...headers } },
   );
 }
@@ -90,7 +97,7 @@ export class FakeApi {
 
   /** Saves what was submitted. */
   saveQueue(): void {
-    this.queue.forEach((order) => { this.put(order); });
+    this.queue.forEach((order) => this.put(order));
     this.queue.clear();
   }
 
@@ -128,7 +135,8 @@ export class FakeApi {
     const start = Number(query.get("cursor") ?? 0);
     const all = [...this.orders.values()].filter((order) => !userId || order.user_id === userId);
     if (userId) all.sort((a, b) => (a.id < b.id ? 1 : -1));
-    const next = start + limit < all.length ? { Link: `<?limit=${limit}&cursor=${start + limit}>; rel="next"` } : undefined;
+    const next =
+      start + limit < all.length ? { Link: `<?limit=${limit}&cursor=${start + limit}>; rel="next"` } : undefined;
     return HttpResponse.json(all.slice(start, start + limit), next && { headers: next });
   }
 
@@ -138,7 +146,9 @@ export class FakeApi {
     if (before && before.body !== body) return problem(422, "idempotency-key-reused");
     const content = JSON.parse(body) as Partial<Order>;
     if (content.quantity === "0") {
-      return problem(400, "invalid-request", { errors: [{ field: "quantity", message: "must be an integer from 1 to 1000" }] });
+      return problem(400, "invalid-request", {
+        errors: [{ field: "quantity", message: "must be an integer from 1 to 1000" }],
+      });
     }
     const order = before?.order ?? makeOrder(1000 + this.#byKey.size, content);
     if (!before) {

@@ -76,7 +76,9 @@ export class FakeSignIn {
 export class FakeBrowser implements Browser {
   readonly left: string[] = [];
   readonly redirects: INavigator;
-  readonly leave = (url: string): void => { this.left.push(url); };
+  readonly leave = (url: string): void => {
+    this.left.push(url);
+  };
 
   constructor() {
     const navigate = ({ url }: { url: string }) => {

@@ -20,7 +20,7 @@ HTMLCanvasElement.prototype.getContext = () => null;
 // As in index.html.
 document.documentElement.lang = "en";
 
-beforeAll(() => { server.listen({ onUnhandledFrame: "error" }); });
+beforeAll(() => server.listen({ onUnhandledFrame: "error" }));
 beforeEach(() => {
   window.history.replaceState(null, "", "/");
   // React reports wrong markup and wrong use of its hooks there.
@@ -37,4 +37,4 @@ afterEach(() => {
   forgetDraft();
   forgetKnown();
 });
-afterAll(() => { server.close(); });
+afterAll(() => server.close());
