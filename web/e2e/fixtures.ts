@@ -12,8 +12,7 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  // Playwright needs the pattern, even if it is empty.
-  // eslint-disable-next-line no-empty-pattern
+  // Playwright wants the pattern, even if it is empty.
   allowed: async ({}, use) => {
     await use([]);
   },
@@ -22,14 +21,15 @@ export const test = base.extend<Fixtures>({
     await use(context);
     expect(problems.filter((problem) => !allowed.some((pattern) => pattern.test(problem)))).toEqual([]);
   },
-  // eslint-disable-next-line no-empty-pattern
   ann: async ({}, use) => {
     await use(await addPerson("ann"));
   },
 });
 
-/** Collects the problems of all pages: errors in the console, among them all of the content security policy, and requests
- * that fail. */
+/**
+ * Collects the problems of all pages: errors in the console, among them all messages of the content security policy, and
+ * requests that fail.
+ */
 function watch(context: BrowserContext): string[] {
   const problems: string[] = [];
   const pathOf = (url: string) => new URL(url).pathname;

@@ -22,7 +22,9 @@ test("a person submits an order, watches it succeed, changes and deletes another
   allowed.push(NOT_FOUND);
   const recorded = await recordOrder(ann);
   await open(page, ann);
-  await page.evaluate(() => { document.body.dataset.loaded = "once"; });
+  await page.evaluate(() => {
+    document.body.dataset.loaded = "once";
+  });
 
   // The simulators of the payment provider and the restaurants refuse about one order in seven.
   const timeline = page.getByRole("list", { name: "Timeline" });

@@ -9,7 +9,11 @@ test("the list of orders and one order, for the README", async ({ page, allowed 
   await recordOrder(ann, 12);
   await open(page, ann);
   const orders = page.getByRole("link", { name: "Orders", exact: true });
-  for (const [restaurant, quantity] of [["Restaurant 1", "2"], ["Restaurant 4", "1"], ["Restaurant 3", "3"]] as const) {
+  for (const [restaurant, quantity] of [
+    ["Restaurant 1", "2"],
+    ["Restaurant 4", "1"],
+    ["Restaurant 3", "3"],
+  ] as const) {
     await page.getByRole("link", { name: "Submit an order" }).click();
     await page.getByLabel("Restaurant").fill(restaurant);
     await page.getByLabel("Quantity").fill(quantity);
