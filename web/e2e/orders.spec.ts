@@ -179,7 +179,11 @@ test("an account with 300 orders is paged, searched and filtered", async ({ page
     await expect(page.getByText("300 orders are loaded.")).toBeVisible({ timeout: 1_000 });
   }).toPass();
   await page.getByRole("button", { name: "Page 12 of all pages" }).click();
-  await expect(page.getByRole("link", { name: oldest.id })).toBeVisible();
+  await page.getByRole("link", { name: oldest.id }).click();
+  await expect(page.getByRole("heading", { name: "1 from The oldest" })).toBeVisible();
+  // A page begins at its top, no matter how far the last one was scrolled.
+  await expect(page.getByRole("button", { name: "Sign out" })).toBeInViewport();
+  await page.goBack();
   await page.getByRole("searchbox", { name: "Search the loaded orders" }).fill("oldest");
   await expect(page.getByText("1 found", { exact: true }).first()).toBeVisible();
   await page.getByRole("button", { name: "Any status" }).click();

@@ -66,9 +66,13 @@ export function Page({ title, crumb, contentType = "default", notice, children }
   const message = (location.state as Notice | null)?.notice;
   const dismiss = () => void navigate(location.pathname + location.search, { replace: true });
 
-  // A navigation inside the app says nothing to a screen reader by itself: the focus moves to the new page.
+  // A navigation inside the app says nothing to a screen reader by itself: the focus moves to the new page, which begins
+  // at its top.
   const content = useRef<HTMLDivElement>(null);
-  useEffect(() => content.current?.focus(), [location.pathname]);
+  useEffect(() => {
+    window.scrollTo(0, 0);
+    content.current?.focus({ preventScroll: true });
+  }, [location.pathname]);
 
   return (
     <AppLayout
