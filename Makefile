@@ -14,6 +14,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PORT ?= 4566
+WEB_PORT ?= 5173
 WATCH_PORT ?= 9000
 START_API_PORT ?= 3000
 DOCS_PORT ?= 8080
@@ -58,10 +59,12 @@ help: ## Lists the commands
 # --- The two commands ---
 
 .PHONY: dev
-dev: free-PORT ## Runs the whole system here until Ctrl-C (PORT=4566)
-	$(call prepare,4)
-	@echo 'Step 4 of 4: start the system'
-	@exec tools/run local dev --port $(PORT)
+dev: free-PORT free-WEB_PORT ## Runs the whole system here until Ctrl-C (PORT=4566 WEB_PORT=5173)
+	$(call prepare,5)
+	@echo 'Step 4 of 5: install the packages of the web UI (some seconds the first time)'
+	@$(MAKE) web/node_modules
+	@echo 'Step 5 of 5: start the system'
+	@exec tools/run local dev --port $(PORT) --web-port $(WEB_PORT)
 
 .PHONY: watch
 watch: free-WATCH_PORT ## Serves the API from the sources and recompiles after edits (WATCH_PORT=9000)
@@ -112,6 +115,7 @@ test: ## Runs all tests and prints the time of each phase
 	$(PHASE) lint $(MAKE) lint
 	$(PHASE) unit $(MAKE) unit
 	$(PHASE) template $(MAKE) template
+	$(PHASE) web $(MAKE) web
 	$(PHASE) release-build $(MAKE) release-build check-zips
 	$(PHASE) host-build $(MAKE) host-build
 	$(PHASE) e2e $(MAKE) e2e
@@ -142,6 +146,10 @@ template: ## Checks the template and the tools
 	cfn-lint template.yaml
 	pytest --quiet tools/tests
 
+.PHONY: web
+web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
+	cd web && npm run --silent check
+
 .PHONY: release-build
 release-build: ## Builds the arm64 zips for AWS in target/lambda
 	$(call rust_target,aarch64-unknown-linux-gnu)
@@ -156,7 +164,7 @@ host-build: ## Builds the functions for this machine in target/local
 	@python3 tools/host_build.py
 
 .PHONY: e2e
-e2e: ## Runs the end-to-end tests on a fresh local stack
+e2e: web-build web/e2e/node_modules ## Runs the end-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
 	@# and the emulator would only wait for each other.
@@ -170,6 +178,7 @@ e2e-on-stack: tools/clients/node_modules
 	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
 	tools/clients/run
 	tools/fuzz/run
+	npm --prefix web/e2e run --silent test
 	@# After the others, because it reads their logs.
 	cargo test --locked --workspace --test e2e logs::
 	@# Alone and last, because it compiles, with other flags.
@@ -233,6 +242,14 @@ deploy: tools check-parameters release-build check-zips ## Builds, checks and de
 check-parameters: ## Checks that the parameters of the environment may be deployed (ENV=dev)
 	@python tools/check_parameters.py --config-env $(ENV)
 
+.PHONY: deploy-web
+deploy-web: tools web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev or prod)
+	@python tools/deploy_web.py --config-env $(ENV)
+
+.PHONY: undeploy-web
+undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV=dev or prod)
+	@python tools/deploy_web.py --config-env $(ENV) --empty
+
 .PHONY: redrive
 redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 	@python tools/redrive.py --config-env $(ENV)
@@ -242,6 +259,26 @@ redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
 settle: override export ORDER := $(if $(filter command,$(origin ORDER)),$(value ORDER))
 settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod)
 	@python tools/settle.py --config-env $(ENV) --order "$$ORDER"
+
+# --- Web UI ---
+
+.PHONY: web-build
+web-build: web/node_modules ## Builds the web UI in web/dist
+	cd web && npm run --silent build
+
+.PHONY: web-e2e
+web-e2e: web-build web/e2e/node_modules ## Runs only the browser tests, on a fresh local stack (after make tools host-build)
+	cargo build --quiet --locked --workspace --bin local
+	tools/run local run -- npm --prefix web/e2e run --silent test
+
+.PHONY: screenshots
+screenshots: tools host-build web-build web/e2e/node_modules ## Makes the pictures of the web UI in docs/
+	cargo build --quiet --locked --workspace --bin local
+	tools/run local run -- npm --prefix web/e2e run --silent screenshots
+
+web/e2e/node_modules: web/e2e/package-lock.json
+	cd web/e2e && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 # --- Tools, inside the checkout ---
 

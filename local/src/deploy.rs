@@ -29,13 +29,19 @@ pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::
     };
     // The output ApiUrl is an address of AWS; the emulator serves the same API under its own.
     let stage = output("ApiUrl")?.rsplit('/').next().unwrap_or_default().to_owned();
+    // So is WebUrl.
+    let (_, port) = endpoint.rsplit_once(':').context("the emulator's URL has no port")?;
+    let web_host = output("WebUrl")?.replace("https://", "").replace(".cloudfront.net", ".cloudfront.localhost");
     Ok(Stack {
         name: name.to_owned(),
         endpoint: endpoint.to_owned(),
         api_url: format!("{endpoint}/_aws/execute-api/{}/{stage}", output("ApiId")?),
         user_pool_id: output("UserPoolId")?,
         web_client_id: output("WebClientId")?,
+        web_url: format!("http://{web_host}:{port}"),
         machine_client_id: output("MachineClientId")?,
+        unit_price: output("UnitPrice")?.parse().context("the output UnitPrice")?,
+        currency: output("Currency")?,
         orders_table: output("OrdersTableName")?,
         idempotency_table: output("IdempotencyTableName")?,
         orders_queue: output("OrdersQueueUrl")?,

@@ -9,7 +9,8 @@ use anyhow::{Context, anyhow, ensure};
 use clap::{Parser, Subcommand};
 use local::sign_in::{self, Person};
 use local::{
-    Emulator, Reach, STACK, Server, Stack, StackFile, deploy, free_port, logs, sample_event, samples, without_proxy,
+    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, deploy, free_port, logs, sample_event, samples,
+    without_proxy,
 };
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +29,9 @@ enum Verb {
         /// Port of the emulator
         #[arg(long, default_value_t = 4566)]
         port: u16,
+        /// Port of the web UI
+        #[arg(long, default_value_t = 5173)]
+        web_port: u16,
     },
     /// Serves the API by `cargo lambda watch`, which recompiles after an edit, with sample orders
     Watch {
@@ -88,7 +92,7 @@ enum Verb {
 async fn main() -> ExitCode {
     let work = async {
         match Arguments::parse().verb {
-            Verb::Dev { port } => dev(port).await,
+            Verb::Dev { port, web_port } => dev(port, web_port).await,
             Verb::Watch { port } => watch(port).await,
             Verb::StartApi { port } => start_api(port).await,
             Verb::Url { port } => url(port),
@@ -134,8 +138,9 @@ async fn orphaned() {
     }
 }
 
-async fn dev(port: u16) -> anyhow::Result<ExitCode> {
-    let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes).await?;
+async fn dev(port: u16, web_port: u16) -> anyhow::Result<ExitCode> {
+    free_port(Some(web_port))?;
+    let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes, Some(web_port)).await?;
     let people = step("Creating users", async {
         let mut people = Vec::new();
         for (email, admin) in [("ann@example.com", false), ("bob@example.com", false), ("admin@example.com", true)] {
@@ -144,6 +149,7 @@ async fn dev(port: u16) -> anyhow::Result<ExitCode> {
         Ok(people)
     })
     .await?;
+    let mut web = step("Starting the web UI", Server::web(&stack, web_port)).await?;
     let token = sign_in::machine_token(&stack, None).await?;
     let _file = StackFile::write(port, &stack)?;
 
@@ -154,10 +160,11 @@ async fn dev(port: u16) -> anyhow::Result<ExitCode> {
         r#"
 Order API is running. Ctrl-C stops it and deletes its data.
 
+  Web UI     http://localhost:{web_port}
   API        {api}
   Table      {table}, at {endpoint}
 
-Users who can sign in, with passwords created for this run:
+Users who can sign in to the web UI, with passwords created for this run:
 
 {people}
 
@@ -172,7 +179,10 @@ Logs of the functions. Another order is being submitted, so you can follow it:
         endpoint = stack.endpoint,
     );
     samples::submit(&stack, &token).await?;
-    logs::follow(&stack).await?;
+    tokio::select! {
+        result = logs::follow(&stack) => result?,
+        result = web.wait() => result?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -204,7 +214,7 @@ async fn invoke(function: &str, event: Option<PathBuf>, port: u16) -> anyhow::Re
     let answer = if let Ok(stack) = running {
         local::invoke::invoke(&stack, function, &event).await?
     } else {
-        let (_emulator, stack) = start_with_samples(None, Reach::Processes).await?;
+        let (_emulator, stack) = start_with_samples(None, Reach::Processes, None).await?;
         local::invoke::invoke(&stack, function, &event).await?
     };
     println!("{:#}", answer.payload);
@@ -214,7 +224,7 @@ async fn invoke(function: &str, event: Option<PathBuf>, port: u16) -> anyhow::Re
 
 async fn watch(port: u16) -> anyhow::Result<ExitCode> {
     free_port(Some(port))?;
-    let (_emulator, stack) = start_with_samples(None, Reach::Processes).await?;
+    let (_emulator, stack) = start_with_samples(None, Reach::Processes, None).await?;
     let mut server = Server::watch(&stack, port)?;
     println!(
         r"
@@ -231,7 +241,7 @@ The API is served from the sources. Ctrl-C stops it and deletes its data. The fi
 
 async fn start_api(port: u16) -> anyhow::Result<ExitCode> {
     free_port(Some(port))?;
-    let (_emulator, stack) = start_with_samples(None, Reach::Containers).await?;
+    let (_emulator, stack) = start_with_samples(None, Reach::Containers, None).await?;
     let mut server = Server::start_api(&stack, port)?;
     println!(
         r"
@@ -247,10 +257,12 @@ request_id.
 }
 
 async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
-    let (_emulator, stack) = start(None, Reach::Processes, concurrency).await?;
+    // For the web UI of the tests: `web/e2e/playwright.config.ts` starts its server.
+    let web_port = free_port(None)?;
+    let (_emulator, stack) = start(None, Reach::Processes, concurrency, Some(web_port)).await?;
     let status = Command::new(&command[0])
         .args(&command[1..])
-        .envs([stack.to_environment()?])
+        .envs([stack.to_environment()?, ("WEB_PORT", web_port.to_string())])
         .envs(without_proxy())
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -260,15 +272,28 @@ async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts the system on this port of the emulator, or on a free one. It runs until the emulator is dropped.
-async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<(Emulator, Stack)> {
+/// Starts the system on this port of the emulator, or on a free one. It runs until the emulator is dropped. Cognito
+/// redirects to the web UI on `web_port`, too.
+async fn start(
+    port: Option<u16>,
+    reach: Reach,
+    concurrency: u16,
+    web_port: Option<u16>,
+) -> anyhow::Result<(Emulator, Stack)> {
     let emulator = step("Starting the emulator", Emulator::start(port, reach, concurrency)).await?;
-    let stack = step("Deploying template.yaml (sam deploy)", deploy(&emulator.endpoint(), STACK, &[])).await?;
+    let web_ui = web_port.map(|port| format!(",http://localhost:{port}/")).unwrap_or_default();
+    let urls = ["CallbackUrls", "LogoutUrls"].map(|name| format!("{name}={WEB_ORIGIN}/{web_ui}"));
+    let (endpoint, urls) = (emulator.endpoint(), urls.each_ref().map(String::as_str));
+    let stack = step("Deploying template.yaml (sam deploy)", deploy(&endpoint, STACK, &urls)).await?;
     Ok((emulator, stack))
 }
 
-async fn start_with_samples(port: Option<u16>, reach: Reach) -> anyhow::Result<(Emulator, Stack)> {
-    let (emulator, stack) = start(port, reach, Emulator::CONCURRENCY).await?;
+async fn start_with_samples(
+    port: Option<u16>,
+    reach: Reach,
+    web_port: Option<u16>,
+) -> anyhow::Result<(Emulator, Stack)> {
+    let (emulator, stack) = start(port, reach, Emulator::CONCURRENCY, web_port).await?;
     step("Saving sample orders", samples::save(&stack)).await?;
     Ok((emulator, stack))
 }

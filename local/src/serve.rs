@@ -1,16 +1,22 @@
-//! Development servers of the API on the local stack's resources: `cargo lambda watch` and `sam local start-api`.
+//! Development servers on the local stack's resources: `cargo lambda watch` and `sam local start-api` for the API, Vite
+//! for the web UI.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::environment::{architecture, aws_environment, command_for, root, staging, without_proxy};
 use crate::group::Group;
 use crate::{Stack, WEB_ORIGIN};
+
+/// Time that Vite has to start.
+const WEB_START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running development server.
 #[derive(Debug)]
@@ -60,6 +66,29 @@ impl Server {
             .env("TMPDIR", temporary)
             .current_dir(folder);
         Ok(Self(Group::spawn(command).context("sam does not start: run `make tools`")?))
+    }
+
+    /// Starts Vite on this port and waits until it answers: the web UI from its sources, renewed after an edit. The API
+    /// and the sign-in of the stack have the same origin there, as on AWS (`web/vite.local.ts`).
+    pub async fn web(stack: &Stack, port: u16) -> anyhow::Result<Self> {
+        let mut command = Command::new("npm");
+        command
+            .args(["run", "--silent", "dev", "--", "--host", "127.0.0.1", "--port", &port.to_string(), "--strictPort"])
+            .args(["--logLevel", "warn"])
+            .envs([stack.to_environment()?])
+            // Vite would take keys from the terminal.
+            .stdin(Stdio::null())
+            .current_dir(root()?.join("web"));
+        let mut server = Self(Group::spawn(command).context("npm does not start: run `make tools`")?);
+        let deadline = Instant::now() + WEB_START_TIMEOUT;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
+            if let Some(status) = server.0.exit_status()? {
+                bail!("the server of the web UI ended ({status})");
+            }
+            ensure!(Instant::now() < deadline, "the server of the web UI does not answer on port {port}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(server)
     }
 
     /// Waits until the server ends, which is always an error.

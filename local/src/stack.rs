@@ -23,8 +23,14 @@ pub struct Stack {
     pub user_pool_id: String,
     /// Client of the hosted sign-in, for people.
     pub web_client_id: String,
+    /// URL at which the emulator serves the distribution of the web UI, without a slash at the end.
+    pub web_url: String,
     /// Client of the token endpoint, for machines.
     pub machine_client_id: String,
+    /// Price of one unit of any order, in minor units of the currency.
+    pub unit_price: u64,
+    /// Currency of all prices.
+    pub currency: String,
     /// Name of the orders table.
     pub orders_table: String,
     /// Name of the table of idempotency records.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use local::{Stack, staging};
+use local::{Stack, http, staging};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -20,9 +20,10 @@ pub fn program() -> String {
     std::env::var("CARGO_BIN_EXE_local").unwrap()
 }
 
-fn dev(port: u16) -> Command {
+fn dev(port: u16, web_port: u16) -> Command {
     let mut command = Command::new(program());
-    command.args(["dev", "--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["dev", "--port", &port.to_string(), "--web-port", &web_port.to_string()]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -193,12 +194,13 @@ pub fn processes_with(text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn dev_serves_the_api_prints_working_commands_shows_logs_and_stops_cleanly() {
-    let port = free_port();
-    let mut command = dev(port);
+    let (port, web_port) = (free_port(), free_port());
+    let mut command = dev(port, web_port);
     with_dead_proxy(&mut command);
     let mut running = Running::spawn(command);
     let mut lines = running.lines();
 
+    let web_ui = line_with(&mut lines, "Web UI").await.replace("Web UI", "").trim().to_owned();
     let ann = line_with(&mut lines, "ann@example.com").await;
     let admin = line_with(&mut lines, "admin@example.com").await;
     let list = line_with(&mut lines, "curl").await;
@@ -227,18 +229,30 @@ async fn dev_serves_the_api_prints_working_commands_shows_logs_and_stops_cleanly
     assert_eq!(statuses(&shown), expected, "{shown}");
     assert!(shown.contains(r#"rel="next""#), "the second list is the page after the first: {shown}");
 
+    // The web UI has the API and the sign-in on its own origin.
+    let fetch = async |path: &str| http().build().unwrap().get(format!("{web_ui}{path}")).send().await.unwrap();
+    assert!(fetch("/orders").await.text().await.unwrap().contains("/src/main.tsx"));
+    assert_eq!(fetch("/api/orders").await.status(), 401);
+    let config: Value = fetch("/config.json").await.json().await.unwrap();
+    assert_eq!(config["signInUrl"], web_ui);
+    let client = config["clientId"].as_str().unwrap();
+    let sign_in = format!("/oauth2/authorize?response_type=code&client_id={client}&redirect_uri={web_ui}/");
+    assert_eq!(fetch(&sign_in).await.status(), 200);
+
     assert_eq!(running.listens_beyond_loopback(), [""; 0]);
     let emulator = format!("AWS_ENDPOINT_URL=http://localhost:{port}\0");
     assert!(processes_with(&emulator).len() > 1, "the emulator and functions are running");
     running.stop(Signal::SIGINT).await;
     assert_eq!(processes_with(&emulator), [""; 0]);
-    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+    for port in [port, web_port] {
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+    }
 }
 
 #[tokio::test]
 async fn dev_stops_cleanly_while_it_starts() {
     let port = free_port();
-    let running = Running::spawn(dev(port));
+    let running = Running::spawn(dev(port, free_port()));
     tokio::time::sleep(Duration::from_secs(2)).await;
     running.stop(Signal::SIGTERM).await;
     assert_eq!(processes_with(&format!("AWS_ENDPOINT_URL=http://localhost:{port}\0")), [""; 0]);
@@ -248,7 +262,7 @@ async fn dev_stops_cleanly_while_it_starts() {
 #[tokio::test]
 async fn everything_ends_when_dev_is_killed() {
     let port = free_port();
-    let mut killed = dev(port).kill_on_drop(true).spawn().unwrap();
+    let mut killed = dev(port, free_port()).kill_on_drop(true).spawn().unwrap();
     eventually("the emulator listens", async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()).await;
     killed.kill().await.unwrap();
     let emulator = format!("AWS_ENDPOINT_URL=http://localhost:{port}\0");
@@ -259,10 +273,11 @@ async fn everything_ends_when_dev_is_killed() {
 
 #[tokio::test]
 async fn dev_ends_when_the_process_that_started_it_is_killed() {
-    let port = free_port();
+    let (port, web_port) = (free_port(), free_port());
     let mut make = Command::new("sh");
     // The last command keeps the shell from replacing itself by the first one.
-    make.args(["-c", &format!("'{}' dev --port {port}; true", program())]).stdout(Stdio::null()).stderr(Stdio::null());
+    let line = format!("'{}' dev --port {port} --web-port {web_port}; true", program());
+    make.args(["-c", &line]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut make = make.kill_on_drop(true).spawn().unwrap();
     eventually("the emulator listens", async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()).await;
     make.kill().await.unwrap();
@@ -303,9 +318,11 @@ async fn the_command_works_on_the_checkout_in_which_it_runs() {
 async fn a_port_in_use_is_reported_in_one_line() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let ran = dev(port).output().await.unwrap();
-    assert!(!ran.status.success());
-    let error = String::from_utf8(ran.stderr).unwrap();
-    assert!(error.starts_with(&format!("error: can't use port {port}: Address already in use")), "{error}");
-    assert_eq!(error.lines().count(), 1, "{error}");
+    for command in [&mut dev(port, free_port()), &mut dev(free_port(), port)] {
+        let ran = command.output().await.unwrap();
+        assert!(!ran.status.success());
+        let error = String::from_utf8(ran.stderr).unwrap();
+        assert!(error.starts_with(&format!("error: can't use port {port}: Address already in use")), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }

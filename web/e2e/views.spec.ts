@@ -1,0 +1,91 @@
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+
+import { expect, open, test } from "./fixtures.ts";
+import { addPerson, recordOrder } from "./stack.ts";
+
+/** Asserts that axe finds nothing serious on the page as it is. */
+async function expectAccessible(page: Page, view: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  const found = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  expect(found, view).toEqual([]);
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`axe finds nothing serious on any view in the ${colorScheme} theme`, async ({ page, ann, allowed }) => {
+    allowed.push(/^400 POST \/api\/orders$/);
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.goto("/");
+    await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+    expect(await page.evaluate(() => getComputedStyle(document.body).colorScheme)).toContain(colorScheme);
+    await expectAccessible(page, "welcome");
+
+    await open(page, ann);
+    await expect(page.getByText("There are no orders here yet.")).toBeVisible();
+    await expectAccessible(page, "empty list");
+
+    await page.getByRole("link", { name: "Submit an order" }).click();
+    await page.getByRole("button", { name: "Submit order" }).click();
+    await expect(page.getByLabel("Restaurant")).toHaveAttribute("aria-invalid", "true");
+    await expectAccessible(page, "form with an error");
+
+    const order = await recordOrder(ann);
+    await page.getByRole("link", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await page.getByRole("link", { name: order.id }).waitFor();
+    await expectAccessible(page, "list");
+
+    await page.getByRole("link", { name: order.id }).click();
+    await page.getByRole("list", { name: "Timeline" }).waitFor();
+    await expectAccessible(page, "order");
+    for (const action of ["Change", "Delete"]) {
+      await page.getByRole("button", { name: action }).click();
+      await page.getByRole("dialog").waitFor();
+      await expectAccessible(page, action);
+      await page.getByRole("button", { name: "Cancel" }).click();
+    }
+
+    const admin = await addPerson("admin", { isAdmin: true });
+    await open(page, admin);
+    await expect(page.getByRole("heading", { name: "Everybody's orders" })).toBeVisible();
+    await expectAccessible(page, "everybody's list");
+  });
+}
+
+test("every view fits the width of a phone", async ({ page, ann }) => {
+  const expectFits = async (view: string) => {
+    const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    expect(content, view).toBe(width);
+  };
+  await page.setViewportSize({ width: 360, height: 740 });
+  const order = await recordOrder(ann);
+  await page.goto("/");
+  await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+  await expectFits("welcome");
+  await open(page, ann);
+  await page.getByRole("link", { name: order.id }).waitFor();
+  await expectFits("list");
+  await page.getByRole("link", { name: "Submit an order" }).click();
+  await page.getByLabel("Quantity").fill("2");
+  await expectFits("form");
+  await page.getByRole("link", { name: "Cancel" }).click();
+  await page.getByRole("link", { name: order.id }).click();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await expectFits("dialog");
+  await page.getByRole("button", { name: "Delete order" }).click();
+  await expect(page.getByText("The order is deleted.")).toBeVisible();
+});
+
+test("an order can be submitted by the keyboard alone", async ({ page, ann, allowed }) => {
+  allowed.push(/^404 GET \/api\/orders\//); // it may not be saved yet
+  await open(page, ann, "/orders/new");
+  await page.getByLabel("Restaurant").focus();
+  await page.keyboard.type("Restaurant 3");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.type("2");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The order is submitted.")).toBeVisible();
+  await expect(page.getByRole("heading", { name: "2 from Restaurant 3" })).toBeVisible();
+});
