@@ -135,6 +135,7 @@ async fn orphaned() {
 }
 
 async fn dev(port: u16) -> anyhow::Result<ExitCode> {
+    free_port(Some(port))?;
     let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes).await?;
     let people = step("Creating users", async {
         let mut people = Vec::new();
