@@ -139,6 +139,7 @@ async fn orphaned() {
 }
 
 async fn dev(port: u16, web_port: u16) -> anyhow::Result<ExitCode> {
+    free_port(Some(port))?;
     free_port(Some(web_port))?;
     let (_emulator, stack) = start_with_samples(Some(port), Reach::Processes, Some(web_port)).await?;
     let people = step("Creating users", async {

@@ -225,7 +225,7 @@ async fn dev_serves_the_api_prints_working_commands_shows_logs_and_stops_cleanly
     assert!(end.contains(r#""order_status":"SUCCESS""#) || end.contains(r#""order_status":"FAILURE""#), "{shown}");
 
     let shown = paste_blocks(&std::fs::read_to_string("../docs/api.md").unwrap(), port).await;
-    let expected = ["201", "200", "200", "200", "200", "412", "204", "201", "201", "422", "202", "400"];
+    let expected = ["201", "200", "200", "200", "200", "412", "304", "204", "201", "201", "422", "202", "400"];
     assert_eq!(statuses(&shown), expected, "{shown}");
     assert!(shown.contains(r#"rel="next""#), "the second list is the page after the first: {shown}");
 
