@@ -194,14 +194,17 @@ openapi: ## Generates openapi.yaml and docs/notification.schema.json from the ty
 	tools/run openapi notification >docs/notification.schema.json
 
 .PHONY: docs
-docs: free-DOCS_PORT tools openapi/node_modules ## Serves openapi.yaml as a readable page (DOCS_PORT=8080)
+docs: export ORDER_API_STACK ?= $(shell cat target/local/stack-$(PORT).json 2>/dev/null)
+docs: free-DOCS_PORT tools openapi/node_modules web/node_modules ## Serves openapi.yaml as a page; calls go to `make dev` (DOCS_PORT=8080 PORT=4566)
 	@mkdir -p target/docs
 	@cp openapi/page.html target/docs/index.html
 	@cp openapi/node_modules/swagger-ui-dist/swagger-ui{.css,-bundle.js} target/docs/
-	@python -c 'import json, yaml; print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml"))))' \
-	  >target/docs/document.js
+	@token=$$(tools/run local token 2>/dev/null || true); \
+	  python -c 'import json, sys, yaml; \
+	    print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml"))), ", token =", json.dumps(sys.argv[1]))' \
+	    "$$token" >target/docs/document.js
 	@echo 'http://localhost:$(DOCS_PORT) - Ctrl-C stops the server'
-	@exec python -m http.server --directory target/docs --bind 127.0.0.1 $(DOCS_PORT) >/dev/null 2>&1
+	@cd web && exec node_modules/.bin/vite --config vite.docs.ts --host 127.0.0.1 --port $(DOCS_PORT) --strictPort --logLevel warn
 
 %/node_modules: %/package-lock.json tools/requirements.txt
 	cd $* && npm ci --ignore-scripts --silent --no-audit --no-fund
@@ -268,17 +271,11 @@ web-build: web/node_modules ## Builds the web UI in web/dist
 
 .PHONY: web-e2e
 web-e2e: web-build web/e2e/node_modules ## Runs only the browser tests, on a fresh local stack (after make tools host-build)
-	cargo build --quiet --locked --workspace --bin local
 	tools/run local run -- npm --prefix web/e2e run --silent test
 
 .PHONY: screenshots
 screenshots: tools host-build web-build web/e2e/node_modules ## Makes the pictures of the web UI in docs/
-	cargo build --quiet --locked --workspace --bin local
 	tools/run local run -- npm --prefix web/e2e run --silent screenshots
-
-web/e2e/node_modules: web/e2e/package-lock.json
-	cd web/e2e && npm ci --silent --no-audit --no-fund
-	@touch $@
 
 # --- Tools, inside the checkout ---
 

@@ -19,11 +19,11 @@ interface Stack {
  * sign-in. The development server serves the sources. `vite preview` serves what the stack's distribution serves: the
  * files in the bucket, with the headers of the template.
  *
- * `local` hands over the stack in ORDER_API_STACK. Without that variable the plugin does nothing.
+ * `local` hands over the stack in ORDER_API_STACK. Without that variable, or if it is empty, the plugin does nothing.
  */
 export function localStack(): Plugin | undefined {
   const variable = process.env.ORDER_API_STACK;
-  if (variable === undefined) return undefined;
+  if (!variable) return undefined;
   const stack = JSON.parse(variable) as Stack;
   return {
     name: "local-stack",

@@ -45,7 +45,12 @@ fn quote_instant(line: &str) -> String {
         title = "Order API",
         description = "Lists, creates, reads, changes and deletes orders. Errors are problem details (RFC 9457).",
     ),
-    servers((url = "https://{api}.execute-api.{region}.amazonaws.com/{stage}", variables(
+    tags(
+        (name = "Orders", description = "Orders of any kind: list, record, read, change and delete them."),
+        (name = "Submitted orders", description = "Orders that are paid and delivered."),
+    ),
+    servers((url = "/api", description = "The API on the origin of the web UI, and of this page under `make docs`."),
+    (url = "https://{api}.execute-api.{region}.amazonaws.com/{stage}", variables(
         ("api" = (default = "api", description = "Id of the REST API: the stack's output ApiId.")),
         ("region" = (default = "eu-west-1", description = "Region of the API.")),
         ("stage" = (default = "Dev", description = "Stage of the API.")),
@@ -333,7 +338,7 @@ struct Idempotency {
 }
 
 /// List orders
-#[utoipa::path(get, path = "/orders", operation_id = "get-orders", params(Listing),
+#[utoipa::path(get, tag = "Orders", path = "/orders", operation_id = "get-orders", params(Listing),
     responses(
         (status = 200, body = Vec<OrderForm>, description = "A page of the list.", headers(
             ("Link" = String, description = "If more orders follow: `<?cursor=...>; rel=\"next\"` (RFC 8288), relative to the request's URL."),
@@ -342,7 +347,7 @@ struct Idempotency {
 fn get_orders() {}
 
 /// Create an order, or replace the content of one
-#[utoipa::path(put, path = "/orders", operation_id = "put-order", params(Idempotency, Precondition), request_body = PutOrder,
+#[utoipa::path(put, tag = "Orders", path = "/orders", operation_id = "put-order", params(Idempotency, Precondition), request_body = PutOrder,
     responses(
         (status = 200, body = OrderForm, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
         (status = 201, body = OrderForm, description = "The new order.", headers(
@@ -357,7 +362,7 @@ fn put_order() {}
 /// The order is saved moments later; until then, reading it answers 404. It is PENDING until it ends: as SUCCESS, paid and
 /// delivered, or as FAILURE, where `refund` says what became of a payment. In its grace period, until it has `accepted_at`,
 /// it can be changed and deleted. Its total is then fixed, and charged once.
-#[utoipa::path(post, path = "/orders", operation_id = "submit-order", params(Idempotency), request_body = SubmitOrder,
+#[utoipa::path(post, tag = "Submitted orders", path = "/orders", operation_id = "submit-order", params(Idempotency), request_body = SubmitOrder,
     responses(
         (status = 202, body = OrderForm, description = "The order as it will be saved.", headers(
             ("Location" = String, description = "The order's path, relative to the request's URL."),
@@ -366,7 +371,7 @@ fn put_order() {}
 fn submit_order() {}
 
 /// Read an order
-#[utoipa::path(get, path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key, ReadCondition),
+#[utoipa::path(get, tag = "Orders", path = "/orders/{userId}/order/{id}", operation_id = "get-order", params(Key, ReadCondition),
     responses(
         (status = 200, body = OrderForm, description = "The order as its last write left it.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
         (status = 304, description = "`If-None-Match` names the order's version.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
@@ -374,7 +379,7 @@ fn submit_order() {}
 fn get_order() {}
 
 /// Replace the content of an order
-#[utoipa::path(put, path = "/orders/{userId}/order/{id}", operation_id = "update-order", params(Key, Precondition),
+#[utoipa::path(put, tag = "Orders", path = "/orders/{userId}/order/{id}", operation_id = "update-order", params(Key, Precondition),
     request_body = UpdateOrder,
     responses(
         (status = 200, body = OrderForm, description = "The order after the change.", headers(("ETag" = String, description = "The order's `version` in quotes."))),
@@ -386,7 +391,7 @@ fn update_order() {}
 /// A PENDING order can be deleted until it is accepted. Then the answer is `in-process` until the order is settled: it is
 /// final, this and each change of its refund is published, and no refund is owed. After a 404 no order with that id will be
 /// saved, even if it was submitted just before.
-#[utoipa::path(delete, path = "/orders/{userId}/order/{id}", operation_id = "delete-order", params(Key, Precondition),
+#[utoipa::path(delete, tag = "Orders", path = "/orders/{userId}/order/{id}", operation_id = "delete-order", params(Key, Precondition),
     responses(
         (status = 204, description = "The order is deleted."),
     ))]
@@ -395,7 +400,7 @@ fn delete_order() {}
 /// Delete an order, by the path of the published examples
 ///
 /// The same as `delete-order`.
-#[utoipa::path(delete, path = "/order/{userId}/id/{id}", operation_id = "delete-order-as-published",
+#[utoipa::path(delete, tag = "Orders", path = "/order/{userId}/id/{id}", operation_id = "delete-order-as-published",
     params(Key, Precondition),
     responses(
         (status = 204, description = "The order is deleted."),
