@@ -470,7 +470,7 @@ def accepted(template: dict, parameter: str, values: list[str]) -> list[str]:
 
 
 def test_the_web_origin_is_one_that_browsers_send(template: dict) -> None:
-    good = ["https://orders.example.com", "https://orders.example.com:80", "http://localhost:5173"]
+    good = ["https://orders.example.com", "https://orders.example.com:65535", "http://localhost:5173"]
     bad = [
         "https://orders.example.com:443",
         "http://orders.example.com:80",
@@ -478,6 +478,7 @@ def test_the_web_origin_is_one_that_browsers_send(template: dict) -> None:
         "HTTPS://orders.example.com",
         "https://orders.example.com/",
         "https://orders.example.com:",
+        "https://orders.example.com:65536",
         "orders.example.com",
         "*",
         "",
