@@ -9,6 +9,7 @@ anything is built.
 
 import sys
 from datetime import UTC, date, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,30 +30,43 @@ AL2_NOT_UPDATED = date(2027, 3, 3)
 EMPTY = {"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"}
 
 
+def scheme_and_host(text: str) -> tuple[str, str | None]:
+    """Returns the scheme and the host of the URL; without a host if it is no URL."""
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        return text.partition(":")[0].lower(), None
+    return url.scheme, url.hostname
+
+
 def is_here(host: str | None) -> bool:
-    """Returns true if the host is the machine of whoever asks for it."""
-    return (
-        host is None or host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
-    )
+    """Returns true if the host is the machine of whoever asks for it, or if there is none."""
+    if not host:
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = host.removesuffix(".")
+        return name == "localhost" or name.endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 def url_problems(values: dict[str, str]) -> list[str]:
     """Returns one line for each URL that is not for the environment."""
     if values["Environment"] != "prod":
         return []
-    problems = [
-        f"{name} must be an https URL in prod, and is {values[name]!r}"
-        for name in PROVIDERS
-        if urlsplit(values[name]).scheme != "https" or is_here(urlsplit(values[name]).hostname)
-    ]
+    problems = []
+    for name in PROVIDERS:
+        scheme, host = scheme_and_host(values[name])
+        if scheme != "https" or is_here(host):
+            problems.append(f"{name} must be an https URL of another machine in prod, but is {values[name]!r}")
     for name in WEB:
-        for text in values[name].split(","):
-            url = urlsplit(text.strip())
+        for text in map(str.strip, values[name].split(",")):
+            scheme, host = scheme_and_host(text)
             # An app on a phone may have a scheme of its own as its callback.
-            if url.scheme == "http" or (url.scheme == "https" and is_here(url.hostname)):
-                problems.append(
-                    f"{name} must have no http URL and none of this machine in prod, and has {text.strip()!r}"
-                )
+            if scheme == "http" or (scheme == "https" and is_here(host)):
+                problems.append(f"{name} must not contain an http URL or one of this machine in prod: {text!r}")
     return problems
 
 

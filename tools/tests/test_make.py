@@ -74,7 +74,7 @@ def test_a_port_is_checked_before_anything_starts(
     assert not (cargo / "calls").exists()
 
 
-@pytest.mark.parametrize(("verb", "steps"), [("dev", 4), ("watch", 4), ("start-api", 5)])
+@pytest.mark.parametrize(("verb", "steps"), [("dev", 5), ("watch", 4), ("start-api", 5)])
 def test_a_start_counts_its_steps(root: Path, cargo: Path, verb: str, steps: int) -> None:
     planned = make(cargo, "--dry-run", verb, cwd=root).stdout
     assert re.findall(r"Step (\d) of (\d): \w", planned) == [(str(n), str(steps)) for n in range(1, steps + 1)]

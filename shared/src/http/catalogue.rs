@@ -57,7 +57,7 @@ impl ProblemKind {
         status: StatusCode::FORBIDDEN,
         title: "The token lacks a scope",
         detail: "Send an access token that has a scope of this operation.",
-        when: "the token has no scope of this operation; it may also be answered 401 `unauthenticated`",
+        when: "the token has no scope of this operation; API Gateway may answer 401 `unauthenticated` instead",
         header: None,
     };
     /// Another user's id.

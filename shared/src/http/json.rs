@@ -28,10 +28,6 @@ pub(super) fn parse_object(body: &[u8], errors: &mut Vec<FieldError>) -> Result<
     })
 }
 
-fn given_twice(name: impl Into<String>) -> FieldError {
-    FieldError::new(name, "must be given once in an object")
-}
-
 /// Visitor of the body. It takes each field as text first: so a mistake in one does not hide those in others.
 struct Body<'e>(&'e mut Vec<FieldError>);
 
@@ -47,10 +43,13 @@ impl<'de> Visitor<'de> for Body<'_> {
         let mut object = Map::new();
         while let Some((name, text)) = map.next_entry::<String, &RawValue>()? {
             if object.contains_key(&name) {
-                errors.push(given_twice(name));
+                let given_twice = FieldError::new(name, "must be given once");
+                if !errors.contains(&given_twice) {
+                    errors.push(given_twice);
+                }
                 continue;
             }
-            match field(text.get(), errors) {
+            match field(text.get()) {
                 Ok(value) => _ = object.insert(name, value),
                 Err(error) => errors.push(FieldError::new(name, reason(&error))),
             }
@@ -61,10 +60,10 @@ impl<'de> Visitor<'de> for Body<'_> {
 
 /// Value of a field. A whole number becomes an integer, even if it is written as `3.0` or `3e0`; any other number is a
 /// fraction.
-fn field(text: &str, errors: &mut Vec<FieldError>) -> serde_json::Result<Value> {
+fn field(text: &str) -> serde_json::Result<Value> {
     match whole(text) {
         Some(number) => Ok(number.into()),
-        None => Nested { errors, depth: 0 }.deserialize(&mut serde_json::Deserializer::from_str(text)),
+        None => Nested { depth: 0 }.deserialize(&mut serde_json::Deserializer::from_str(text)),
     }
 }
 
@@ -93,22 +92,21 @@ fn reason(error: &serde_json::Error) -> String {
 }
 
 /// Reader of a value, and of the values in it.
-struct Nested<'e> {
-    errors: &'e mut Vec<FieldError>,
+struct Nested {
     depth: usize,
 }
 
-impl Nested<'_> {
-    fn inner<E: Error>(&mut self) -> Result<Nested<'_>, E> {
+impl Nested {
+    fn inner<E: Error>(&self) -> Result<Self, E> {
         let depth = self.depth + 1;
         if depth > MAX_DEPTH {
             return Err(E::custom(format_args!("must not be nested deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Nested { errors: self.errors, depth })
+        Ok(Self { depth })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Nested<'_> {
+impl<'de> DeserializeSeed<'de> for Nested {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -116,7 +114,7 @@ impl<'de> DeserializeSeed<'de> for Nested<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Nested<'_> {
+impl<'de> Visitor<'de> for Nested {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +145,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
         Ok(value.into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = sequence.next_element_seed(self.inner()?)? {
             values.push(value);
@@ -155,15 +153,14 @@ impl<'de> Visitor<'de> for Nested<'_> {
         Ok(values.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(self.inner()?)?;
             if object.contains_key(&name) {
-                self.errors.push(given_twice(name));
-            } else {
-                object.insert(name, value);
+                return Err(Error::custom(format_args!("must have the name {name:?} once in an object")));
             }
+            object.insert(name, value);
         }
         Ok(object.into())
     }
@@ -206,7 +203,10 @@ mod tests {
         assert_eq!(parse(r#"{"a":1,"a":1}"#).1, ["a"]);
         // Escapes don't make another name of it.
         assert_eq!(parse(r#"{"a":1,"\u0061":2,"b":3}"#), (json!({"a": 1, "b": 3}), vec!["a".into()]));
-        assert_eq!(parse(r#"{"a":{"b":1,"b":2},"c":[[{"d":1,"d":2}]],"e":1,"e":2}"#).1, ["b", "d", "e"]);
+        assert_eq!(parse(r#"{"a":1,"a":2,"a":3}"#), (json!({"a": 1}), vec!["a".into()]));
+        let (object, fields) = parse(r#"{"a":{"b":1,"b":2},"c":[[{"d":1,"d":2}]],"b":1,"e":1,"e":2}"#);
+        assert_eq!((object, fields), (json!({"b": 1, "e": 1}), vec!["a".into(), "c".into(), "e".into()]));
+        assert_eq!(message(r#"{"a":[{"b":{"c":1,"c":2}}]}"#), r#"must have the name "c" once in an object"#);
         assert_eq!(parse(r#"{"a":{"a":{"a":1}},"b":[{"a":1},{"a":1}]}"#).1, [""; 0]);
     }
 

@@ -639,7 +639,7 @@ mod tests {
             parsed(
                 r#"{"user_id":"Ann","restaurant_id":"\ud800","quantity":1e400,"total":{"a":1,"a":2},"version":-1e400}"#
             ),
-            ["restaurant_id", "quantity", "a", "version"]
+            ["restaurant_id", "quantity", "total", "version"]
         );
         assert_eq!(
             parsed(r#"{"user_id":"A�","restaurant_id":"\ufffd","quantity":0.9999999999999999}"#),
