@@ -53,9 +53,10 @@ def make(folder: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProces
 
 
 def test_values_reach_the_program_as_they_were_typed(root: Path, cargo: Path) -> None:
-    password, scope = "Pa$word-1 $(HOME) `id` \"'#", "orders/read orders/write"
+    password, scope = "-Pa$word-1 $(HOME) `id` \"'#", "orders/read orders/write"
     ran = make(cargo, "token", "PERSON=ann", f"PASSWORD={password}", f"SCOPE={scope}", cwd=root)
-    expected = ["token", "--port", "4566", "--scope", scope, "--person", "ann", "--password", password]
+    # By a `=`: a value that starts with a hyphen would be taken for an option.
+    expected = ["token", "--port", "4566", f"--scope={scope}", "--person=ann", f"--password={password}"]
     assert json.loads(ran.stdout) == expected
     assert json.loads(make(cargo, "token", cwd=root).stdout) == expected[:3]
     assert "Order a$b\n" in make(cargo, "settle", "ORDER=a$b", cwd=root).stdout
