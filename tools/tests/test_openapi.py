@@ -119,6 +119,13 @@ def test_a_pattern_of_some_languages_only_is_noticed(pattern: str) -> None:
     assert not COMMON_SYNTAX.fullmatch(pattern)
 
 
+@pytest.mark.parametrize("name", ["openapi.yaml", "docs/providers.yaml", "docs/notification.schema.json"])
+def test_no_schema_has_a_list_of_types(root: Path, name: str) -> None:
+    # Generators of clients take the first type, or any.
+    document = yaml.safe_load((root / name).read_text())
+    assert [one for one in objects(document) if isinstance(one.get("type"), list)] == []
+
+
 def test_readers_of_yaml_1_1_get_the_types_of_the_schemas(document: dict) -> None:
     # Fails if a string without quotes was read as a date.
     json.dumps(document)
