@@ -102,8 +102,8 @@ token: override export SCOPE := $(value SCOPE)
 token: override export PERSON := $(value PERSON)
 token: override export PASSWORD := $(value PASSWORD)
 token: ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
-	@tools/run local token --port $(PORT) $${SCOPE:+--scope "$$SCOPE"} \
-	  $${PERSON:+--person "$$PERSON" --password "$$PASSWORD"}
+	@tools/run local token --port $(PORT) $${SCOPE:+--scope="$$SCOPE"} \
+	  $${PERSON:+--person="$$PERSON" --password="$$PASSWORD"}
 
 .PHONY: test
 test: ## Runs all tests and prints the time of each phase
@@ -220,7 +220,7 @@ invoke-function: override export EVENT := $(if $(filter command,$(origin EVENT))
 invoke-function:
 	@# Under `local run` there is a system already. The standard output is for the answer alone.
 	$(if $(ORDER_API_STACK),,@$(MAKE) tools host-build >&2)
-	@cd functions/$(FUNCTION) && exec ../../tools/run local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
+	@cd functions/$(FUNCTION) && exec ../../tools/run local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event="$$EVENT"}
 
 # --- Deployment ---
 
