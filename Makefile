@@ -206,7 +206,7 @@ fmt: ## Formats everything
 # --- One function: functions/function.mk calls these ---
 
 .PHONY: build-function
-build-function: tools
+build-function: prerequisites
 	@# By its binary: alone in a build, its package would take other features of the dependencies, and compile them again.
 	@python3 tools/host_build.py --bin $(FUNCTION)
 
