@@ -105,8 +105,8 @@ token: override export SCOPE := $(value SCOPE)
 token: override export PERSON := $(value PERSON)
 token: override export PASSWORD := $(value PASSWORD)
 token: ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
-	@tools/run local token --port $(PORT) $${SCOPE:+--scope "$$SCOPE"} \
-	  $${PERSON:+--person "$$PERSON" --password "$$PASSWORD"}
+	@tools/run local token --port $(PORT) $${SCOPE:+--scope="$$SCOPE"} \
+	  $${PERSON:+--person="$$PERSON" --password="$$PASSWORD"}
 
 .PHONY: test
 test: ## Runs all tests and prints the time of each phase
@@ -218,7 +218,7 @@ fmt: ## Formats everything
 # --- One function: functions/function.mk calls these ---
 
 .PHONY: build-function
-build-function: tools
+build-function: prerequisites
 	@# By its binary: alone in a build, its package would take other features of the dependencies, and compile them again.
 	@python3 tools/host_build.py --bin $(FUNCTION)
 
@@ -232,7 +232,7 @@ invoke-function: override export EVENT := $(if $(filter command,$(origin EVENT))
 invoke-function:
 	@# Under `local run` there is a system already. The standard output is for the answer alone.
 	$(if $(ORDER_API_STACK),,@$(MAKE) tools host-build >&2)
-	@cd functions/$(FUNCTION) && exec ../../tools/run local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event "$$EVENT"}
+	@cd functions/$(FUNCTION) && exec ../../tools/run local invoke $(FUNCTION) --port $(PORT) $${EVENT:+--event="$$EVENT"}
 
 # --- Deployment ---
 

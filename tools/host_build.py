@@ -29,14 +29,17 @@ def zip_bootstrap(executable: Path, archive: Path) -> None:
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = MODE << 16
     draft = archive.with_suffix(f".{os.getpid()}")
+    built = executable.stat()
     with zipfile.ZipFile(draft, "w") as new:
         # Little compression, because the archive stays on this machine.
         new.writestr(entry, executable.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
+    os.utime(draft, ns=(built.st_atime_ns, built.st_mtime_ns))
     draft.replace(archive)
 
 
 def is_current(executable: Path, archive: Path) -> bool:
-    return archive.exists() and archive.stat().st_mtime >= executable.stat().st_mtime
+    """Compares the time of the build. It may be older than that of the archive: cargo brings back an earlier build."""
+    return archive.exists() and archive.stat().st_mtime_ns == executable.stat().st_mtime_ns
 
 
 def main() -> int:

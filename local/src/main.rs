@@ -211,7 +211,11 @@ async fn invoke(function: &str, event: Option<PathBuf>, port: u16) -> anyhow::Re
     let event = event.map_or_else(|| sample_event(function), Ok)?;
     let text = std::fs::read(&event).with_context(|| format!("can't read the event {}", event.display()))?;
     let event = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", event.display()))?;
-    let running = Stack::from_environment().or_else(|_| Stack::running(port));
+    let running = Stack::from_environment().or_else(|_| {
+        let announce =
+            |stack: &Stack| eprintln!("Using the system at {}, with the code it was started with", stack.endpoint);
+        Stack::running(port).inspect(announce)
+    });
     let answer = if let Ok(stack) = running {
         local::invoke::invoke(&stack, function, &event).await?
     } else {

@@ -45,9 +45,10 @@ impl Server {
         let root = root()?;
         let folder = root.join("target/start-api");
         fs::copy(root.join("template.yaml"), folder.join("template.yaml"))?;
-        // SAM's own temporary folder, empty at each start. SAM keeps a lock there while it builds an image; a lock that
-        // an interrupted start has left would hold up the next one.
-        let temporary = folder.join("tmp");
+        // SAM's own temporary folder for this port, empty at each start: SAM unpacks the functions there for as long as it
+        // runs. It also keeps a lock there while it builds an image; a lock that an interrupted start has left would hold
+        // up the next one.
+        let temporary = folder.join(format!("tmp-{port}"));
         let _ = fs::remove_dir_all(&temporary);
         fs::create_dir_all(&temporary)?;
         let emulator = stack.endpoint.replace("localhost", "host.docker.internal");

@@ -77,7 +77,7 @@ def make_problems(text: str, makefile: str) -> list[str]:
     variables |= set(re.findall(r"^[a-z-]+: override export ([A-Z_]+) :=", makefile, re.MULTILINE))
     wrong = []
     for arguments in commands_of(text, "make"):
-        if arguments[:1] == ["-C"]:
+        if arguments[:1] == ["-sC"]:
             wrong += function_problems(arguments)
             continue
         for argument in arguments:
@@ -88,11 +88,11 @@ def make_problems(text: str, makefile: str) -> list[str]:
 
 
 def function_problems(arguments: list[str]) -> list[str]:
-    """Folders without a Makefile and verbs that it does not have, after `make -C`."""
+    """Folders without a Makefile and verbs that it does not have, after `make -sC`."""
     _, folder, *verbs = arguments
     known = re.findall(r"^([a-z]+):", (ROOT / "functions/function.mk").read_text(), re.MULTILINE)
     names_a_function = folder.startswith("functions/") and (ROOT / folder / "Makefile").exists()
-    return [f"make -C {folder} {verb}" for verb in verbs if not (names_a_function and verb in known)]
+    return [f"make -sC {folder} {verb}" for verb in verbs if not (names_a_function and verb in known)]
 
 
 def aws_problems(text: str) -> list[str]:
@@ -232,8 +232,8 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
         ("`make deply ENV=dev`", "make deply"),
         ("```sh\nmake deploy STAGE=dev\n```", "make STAGE=dev"),
         ("```sh\nA=$(make tokn | tr a b)\n```", "make tokn"),
-        ("`make -C functions/get-order invok`", "make -C functions/get-order invok"),
-        ("`make -C functions/nowhere invoke`", "make -C functions/nowhere invoke"),
+        ("`make -sC functions/get-order invok`", "make -sC functions/get-order invok"),
+        ("`make -sC functions/nowhere invoke`", "make -sC functions/nowhere invoke"),
         ("`aws stepfunction stop-execution`", "aws stepfunction stop-execution"),
         ("`aws stepfunctions stop-executions`", "aws stepfunctions stop-executions"),
         ("```sh\naws sqs send-message --queue-url u --body b\n```", "aws sqs send-message --body"),

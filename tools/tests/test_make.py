@@ -53,9 +53,10 @@ def make(folder: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProces
 
 
 def test_values_reach_the_program_as_they_were_typed(root: Path, cargo: Path) -> None:
-    password, scope = "Pa$word-1 $(HOME) `id` \"'#", "orders/read orders/write"
+    password, scope = "-Pa$word-1 $(HOME) `id` \"'#", "orders/read orders/write"
     ran = make(cargo, "token", "PERSON=ann", f"PASSWORD={password}", f"SCOPE={scope}", cwd=root)
-    expected = ["token", "--port", "4566", "--scope", scope, "--person", "ann", "--password", password]
+    # By a `=`: a value that starts with a hyphen would be taken for an option.
+    expected = ["token", "--port", "4566", f"--scope={scope}", "--person=ann", f"--password={password}"]
     assert json.loads(ran.stdout) == expected
     assert json.loads(make(cargo, "token", cwd=root).stdout) == expected[:3]
     assert "Order a$b\n" in make(cargo, "settle", "ORDER=a$b", cwd=root).stdout
@@ -105,9 +106,14 @@ def docker_host(root: Path, path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([root / "tools/docker-host"], env={"PATH": path}, check=False, capture_output=True, text=True)
 
 
-def test_sam_gets_the_engine_of_dockers_context(root: Path, tmp_path: Path) -> None:
-    executable(tmp_path / "docker", DOCKER.format(info="", status=0))
-    assert docker_host(root, f"{tmp_path}:/usr/bin:/bin").stdout == "unix:///run/user/1000/docker.sock\n"
+def test_sam_gets_the_engine_of_dockers_context(root: Path, cargo: Path) -> None:
+    executable(cargo / "docker", DOCKER.format(info="", status=0))
+    executable(cargo / "somewhere else/program", '#!/usr/bin/env bash\necho "$1 $DOCKER_HOST"\n')
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    # In the place of make, for the steps that install and compile.
+    ran = make(cargo, "start-api", "MAKE=true", f"START_API_PORT={port}", cwd=root)
+    assert ran.stdout.splitlines()[-1:] == ["start-api unix:///run/user/1000/docker.sock"], ran
 
 
 def test_the_reason_why_docker_does_not_answer_is_shown(root: Path, tmp_path: Path) -> None:

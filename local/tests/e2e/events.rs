@@ -78,7 +78,8 @@ fn every_function_has_a_sample_event() {
 fn make_invoke(function: &str, arguments: &[&str]) -> Command {
     let folder = Path::new("../functions").join(function);
     let mut make = in_a_terminal("make");
-    make.args(["--no-print-directory", "-C"]).arg(folder).arg("invoke").args(arguments);
+    // As in README.md. Without the `s`, make prints its folder before the answer.
+    make.arg("-sC").arg(folder).arg("invoke").args(arguments);
     make
 }
 
@@ -141,5 +142,6 @@ async fn a_function_is_invoked_in_the_running_system() {
     let invoked = make.env_remove(stack.to_environment().unwrap().0).output().await.unwrap();
     let [answer, error] = [invoked.stdout, invoked.stderr].map(|output| String::from_utf8(output).unwrap());
     assert!(invoked.status.success() && !error.contains("Starting the emulator"), "{error}");
+    assert!(error.contains("with the code it was started with"), "an edit has no effect there: {error}");
     assert_response("settle-order", &serde_json::from_str(&answer).unwrap());
 }

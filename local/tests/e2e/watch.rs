@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::dev::{Running, free_port, in_a_terminal, processes_with, program};
+use crate::dev::{Running, behind_a_proxy, free_port, in_a_terminal, processes_with, program};
 use crate::events::{FUNCTIONS, assert_response};
 use crate::support::{Api, encode, eventually, path_of, send};
 
@@ -54,7 +54,9 @@ async fn watch_serves_every_route_on_one_port_and_accepts_the_sample_events() {
     eventually("the submitted order is final", is_final).await;
 
     for function in FUNCTIONS {
-        let invoked = Command::new("../.tools/aws/bin/cargo-lambda")
+        let mut invoke = Command::new("../.tools/aws/bin/cargo-lambda");
+        behind_a_proxy(&mut invoke);
+        let invoked = invoke
             .args(["lambda", "invoke", function, "--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
             .args(["--data-file", &format!("../events/{function}.json")])
             .output()
