@@ -98,8 +98,9 @@ export class Session {
       },
       browser.redirects,
     );
-    void manager.clearStaleState();
     const arrival = await arrive(manager, stateStore);
+    // Not before: the sign-in page may have been open for longer than the library keeps the state of a sign-in.
+    void manager.clearStaleState();
     const session = new Session(manager, config, browser, arrival);
     if (arrival.isStale) await session.signIn({ restarted: true });
     return session;
