@@ -112,6 +112,7 @@ test.each([
   ["/orders/ann/1?a=b", "/orders/ann/1?a=b"],
   ["//evil.example/orders", "/orders"],
   ["/\\evil.example", "/orders"],
+  ["/.//evil.example", "/orders"],
   ["https://evil.example/", "/orders"],
   ["javascript:alert(1)", "/orders"],
   ["", "/orders"],

@@ -245,7 +245,10 @@ function startOf(data: unknown): Start {
 export function sameOriginPath(address: string): string {
   const { origin } = window.location;
   const url = URL.canParse(address, origin) ? new URL(address, origin) : undefined;
-  return address.startsWith("/") && url?.origin === origin ? url.pathname + url.search : "/orders";
+  if (!address.startsWith("/") || url?.origin !== origin) return "/orders";
+  const path = url.pathname + url.search;
+  // "//" would begin the address of another site. It may be left when "/./" is resolved.
+  return path.startsWith("//") ? "/orders" : path;
 }
 
 function personOf({ profile }: User): Person {
