@@ -1,7 +1,7 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import type { UserEvent } from "@testing-library/user-event";
 import { HttpResponse } from "msw";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 
 import { Session } from "../auth/session";
 import { FakeApi, problem } from "../testing/fake-api";
@@ -22,8 +22,31 @@ async function fill(user: UserEvent, name: string, quantity: string) {
 /** Key and bytes of each POST. */
 const attempts = (api: FakeApi) => api.sent("POST").map(({ headers, body }) => [headers.get("Idempotency-Key"), body]);
 
+/** Lets the answers that have arrived take effect. */
+const settled = () => act(() => new Promise((resolve) => setTimeout(resolve, 50)));
+
 /** One lost answer: the API has carried the request out. */
 const lost = () => HttpResponse.error();
+
+test("does not doubt a submission while the page of the order is loading", async () => {
+  let loaded: () => void = () => undefined;
+  const loading = new Promise<void>((resolve) => (loaded = resolve));
+  onTestFinished(() => loaded());
+  vi.doMock("./OrderPage", async (original) => {
+    await loading;
+    return original();
+  });
+  const api = new FakeApi();
+  const { user } = await open("/orders/new");
+  await fill(user, "Restaurant 3", "4");
+  await user.click(await submitButton());
+  await waitFor(() => expect(window.sessionStorage).toHaveLength(0));
+  await settled();
+  expect(screen.queryByText("It is not known if the order was submitted")).not.toBeInTheDocument();
+  loaded();
+  await screen.findByText("The order is submitted.");
+  expect(api.sent("POST")).toHaveLength(1);
+});
 
 test("submits an order, shows its total, and follows it", async () => {
   useFakeTime();

@@ -93,5 +93,6 @@ export function useSubmitOrder(onSubmitted: (order: Order) => void): Submission 
     return () => window.removeEventListener("online", again);
   }, []);
 
-  return { submit, frozen, isSending: mutation.isPending, error: mutation.error, sendAgain };
+  // After the answer the form waits for the order's page, whose code may still be loading.
+  return { submit, frozen, isSending: mutation.isPending || mutation.isSuccess, error: mutation.error, sendAgain };
 }
