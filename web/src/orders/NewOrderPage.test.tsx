@@ -181,6 +181,35 @@ test("the list points to an attempt whose answer did not arrive", async () => {
   expect(api.queue.size).toBe(1);
 });
 
+test("a late answer to one attempt does not forget the next one", async () => {
+  const api = new FakeApi();
+  let lateAnswer: () => void = () => undefined;
+  api.answerAfter = (_, response) => new Promise((resolve) => (lateAnswer = () => resolve(response)));
+  const first = await open("/orders/new");
+  await fill(first.user, "Restaurant 3", "4");
+  await first.user.click(await submitButton());
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
+  const answerFirst = lateAnswer;
+  first.unmount();
+
+  // Another page sends the same bytes, gets the answer, and sends another order.
+  api.answerAfter = (_, response) => response;
+  const second = await open("/orders/new");
+  await screen.findByText("The order is submitted.");
+  second.unmount();
+  api.answerAfter = () => new Promise(() => undefined);
+  const third = await open("/orders/new");
+  await fill(third.user, "Restaurant 5", "6");
+  await third.user.click(await submitButton());
+  await waitFor(() => expect(api.queue.size).toBe(2));
+  const frozen = window.sessionStorage.getItem("order-api:attempt");
+  expect(frozen).toMatch("Restaurant 5");
+
+  answerFirst();
+  await settled();
+  expect(window.sessionStorage.getItem("order-api:attempt")).toBe(frozen);
+});
+
 test("another person does not send what was frozen", async () => {
   const api = new FakeApi();
   window.sessionStorage.setItem("order-api:attempt", JSON.stringify({ userId: "bob", key: "k", body: "{}" }));

@@ -48,15 +48,14 @@ export function useSubmitOrder(onSubmitted: (order: Order) => void): Submission 
     retry: (failures, error) => failures < TRIES - 1 && isTemporary(error),
     retryDelay,
     // These run even if the person has left the page in the meantime.
-    onSuccess: (order) => {
-      thaw();
-      forgetDraft();
+    onSuccess: (order, attempt) => {
+      if (thaw(attempt)) forgetDraft();
       noteSubmitted(order);
       refreshLists();
     },
     onError: (error, attempt) => {
       if (!settles(error)) return;
-      thaw();
+      thaw(attempt);
       setFrozen(undefined);
       refused.current = attempt;
     },
