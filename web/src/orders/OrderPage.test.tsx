@@ -74,6 +74,15 @@ test("a 404 after a reload means the same for a young order", async () => {
   await screen.findByRole("heading", { name: "3 from Restaurant 3" });
 });
 
+test("a young order that is known by its address only may also have been deleted", async () => {
+  useFakeTime();
+  new FakeApi();
+  await open(pathOf(freshOrder()));
+  await pass(31);
+  await screen.findByText(/it was deleted, or it is another user's/);
+  expect(screen.queryByText(/The order is not lost/)).not.toBeInTheDocument();
+});
+
 test("a 404 for an old order is final", async () => {
   useFakeTime();
   const api = new FakeApi();
