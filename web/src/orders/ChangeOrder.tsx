@@ -32,7 +32,7 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
   const [content, setContent] = useState<OrderContent>(
     () => draftOf(path) ?? { restaurant_id: order.restaurant_id, quantity: order.quantity },
   );
-  const { seen, current, isChanged, write, isWriting, error } = useWrite<OrderContent>(order, {
+  const { seen, current, isChanged, write, isWriting, error, otherError } = useWrite<OrderContent>(order, {
     send: async (order, content) => noteSaved(await api.change(order, content)),
     isDone: hasContent,
   });
@@ -80,7 +80,7 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
           <ContentFields
             value={content}
             onChange={setContent}
-            error={isUnknown || isChanged ? null : error}
+            error={isUnknown ? null : otherError}
             isLocked={isWriting}
           />
           <Box>

@@ -174,6 +174,23 @@ test("a change whose answer was lost is made once", async () => {
   expect(api.orders.get(order.id)).toMatchObject({ quantity: "4", version: 2 });
 });
 
+test("shows what the API says about a field after a conflict, too", async () => {
+  const api = new FakeApi([order]);
+  const { user } = await open(pathOf(order));
+  await startChange(user, "0");
+  api.put({ ...order, restaurant_id: "Restaurant 9", version: 2 });
+  await user.click((await dialog()).getByRole("button", { name: "Change order" }));
+  await (await dialog()).findByText("The order has changed since you opened this");
+  api.answer = ({ method }) =>
+    method === "PUT"
+      ? problem(400, "invalid-request", { errors: [{ field: "quantity", message: "too small" }] })
+      : "as usual";
+  await user.click((await dialog()).getByRole("button", { name: "Try again" }));
+  await waitFor(async () => {
+    expect((await dialog()).getByLabelText("Quantity")).toHaveAccessibleDescription(/too small/);
+  });
+});
+
 test("a change that was not sent yet survives a sign-in", async () => {
   new FakeApi([order]);
   const browser = new FakeBrowser();
@@ -226,6 +243,18 @@ test("a deletion of a changed order shows the change first", async () => {
   await user.click((await dialog()).getByRole("button", { name: "Try again" }));
   await screen.findByText("The order is deleted.");
   expect(api.orders.size).toBe(0);
+});
+
+test("says that a deletion failed after a conflict, too", async () => {
+  const api = new FakeApi([order]);
+  const { user } = await open(pathOf(order));
+  await user.click(await screen.findByRole("button", { name: "Delete" }));
+  api.put({ ...order, quantity: "5", version: 2 });
+  await user.click((await dialog()).getByRole("button", { name: "Delete order" }));
+  await (await dialog()).findByText("The order has changed since you opened this");
+  api.answer = ({ method }) => (method === "DELETE" ? HttpResponse.error() : "as usual");
+  await user.click((await dialog()).getByRole("button", { name: "Try again" }));
+  await (await dialog()).findByText(/It is not known if the order was deleted/);
 });
 
 test("a list that lags behind does not show a deleted order again", async () => {
