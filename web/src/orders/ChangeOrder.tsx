@@ -48,12 +48,13 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
   return (
     <Modal
       visible
-      onDismiss={onClose}
+      // A request can't be taken back, so the dialog stays for its answer.
+      onDismiss={() => !isWriting && onClose()}
       header="Change the order"
       footer={
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
+            <Button variant="link" onClick={onClose} disabled={isWriting}>
               Cancel
             </Button>
             <Button variant="primary" onClick={save} loading={isWriting} disabled={obstacle !== undefined}>

@@ -41,12 +41,13 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
   return (
     <Modal
       visible
-      onDismiss={onClose}
+      // A request can't be taken back, so the dialog stays for its answer.
+      onDismiss={() => !isWriting && onClose()}
       header="Delete the order?"
       footer={
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
+            <Button variant="link" onClick={onClose} disabled={isWriting}>
               Cancel
             </Button>
             <Button variant="primary" onClick={remove} loading={isWriting} disabled={obstacle !== undefined}>

@@ -265,3 +265,23 @@ test("a list that lags behind does not show a deleted order again", async () => 
   await user.click((await dialog()).getByRole("button", { name: "Delete order" }));
   await screen.findByText("There are no orders here yet.");
 });
+
+test.each([
+  ["Change", "Change order", "PUT"],
+  ["Delete", "Delete order", "DELETE"],
+])("%s: the dialog stays until the answer arrives, because a request can't be taken back", async (...names) => {
+  const [openDialog, send, method] = names;
+  const api = new FakeApi([order]);
+  let answer: () => void = () => undefined;
+  api.answerAfter = (request, response) =>
+    request.method === method ? new Promise((resolve) => (answer = () => resolve(response))) : response;
+  const { user } = await open(pathOf(order));
+  await user.click(await screen.findByRole("button", { name: openDialog }));
+  await user.click((await dialog()).getByRole("button", { name: send }));
+  await waitFor(() => expect(api.sent(method)).toHaveLength(1));
+  expect((await dialog()).getByRole("button", { name: "Cancel" })).toBeDisabled();
+  await user.keyboard("{Escape}");
+  expect(screen.getByRole("dialog")).toBeVisible();
+  answer();
+  await screen.findByText(/The order is (changed|deleted)\./);
+});
