@@ -57,6 +57,15 @@ test("a sign-in that fails is shown, and can be tried again", async () => {
   await waitFor(() => browser.authorizeUrl);
 });
 
+test("a browser that keeps no state of a sign-in gets a message", async () => {
+  const browser = new FakeBrowser();
+  window.history.replaceState(null, "", "/?code=code&state=lost;restarted");
+  showApp(await Session.open(CONFIG, browser));
+  await screen.findByText("The browser did not keep the state of the sign-in.");
+  expect(screen.getByRole("button", { name: "Sign in" })).toBeVisible();
+  expect(browser.left).toHaveLength(0);
+});
+
 test("an API that refuses fresh tokens is shown, and does not lead to the sign-in for ever", async () => {
   const api = new FakeApi();
   const browser = new FakeBrowser();
