@@ -148,6 +148,20 @@ test("says how long the API asks to wait, if that is long", async () => {
   expect(api.sent("POST")).toHaveLength(1);
 });
 
+test("an answer without its order settles nothing", async () => {
+  useFakeTime();
+  const api = new FakeApi();
+  api.answerAfter = (request, response) =>
+    request.method === "POST" ? new HttpResponse(null, { status: 202 }) : response;
+  const { user } = await open("/orders/new");
+  await fill(user, "Restaurant 3", "4");
+  await user.click(await submitButton());
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
+  await pass(4);
+  await screen.findByText("It is not known if the order was submitted");
+  expect(await restaurant()).toBeDisabled();
+});
+
 test("a reload before the answer makes one order", async () => {
   const api = new FakeApi();
   api.answerAfter = () => new Promise(() => undefined);
