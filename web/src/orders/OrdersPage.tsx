@@ -93,7 +93,7 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
         frozen && (
           <Alert
             type="warning"
-            header="An order was sent, but its answer did not arrive"
+            header="An order was sent, but its answer has not arrived"
             action={
               <Button href="/orders/new" onFollow={follow}>
                 Send it again
