@@ -61,6 +61,16 @@ test("loads page after page, and says that search and filter look at the loaded 
   ]);
 });
 
+test("says how the loaded orders are sorted", async () => {
+  new FakeApi([done(1, { quantity: "20" }), done(2, { quantity: "3" })]);
+  const { user } = await open("/orders");
+  await shows("My orders", ["Restaurant 2", "Restaurant 1"]);
+  await user.click(screen.getByRole("button", { name: /Restaurant/ }));
+  await shows("My orders", ["Restaurant 1", "Restaurant 2"]);
+  expect(screen.getByText("The loaded orders, sorted by a column.")).toBeVisible();
+  expect(screen.queryByText("Newest first.")).not.toBeInTheDocument();
+});
+
 test("filters by status", async () => {
   new FakeApi([done(1), makeOrder(2, { order_status: "FAILURE" }), makeOrder(3, { processing: "none" })]);
   const { user } = await open("/orders");
