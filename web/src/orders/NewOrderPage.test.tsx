@@ -269,7 +269,7 @@ test("a form that was not sent yet survives a sign-in", async () => {
   expect(api.sent("POST")).toHaveLength(0);
 });
 
-test("offline the page says so, and sends when the browser is online again", async () => {
+test("offline the page says so, and sends again only when the person says so", async () => {
   useFakeTime();
   const api = new FakeApi();
   const { user } = await open("/orders/new");
@@ -283,7 +283,11 @@ test("offline the page says so, and sends when the browser is online again", asy
   expect(alert).toBeVisible();
 
   api.answer = () => "as usual";
+  const before = api.sent("POST").length;
   window.dispatchEvent(new Event("online"));
+  await pass(60);
+  expect(api.sent("POST")).toHaveLength(before);
+  await user.click(screen.getByRole("button", { name: "Send it again" }));
   await screen.findByText("The order is submitted.");
   expect(api.queue.size).toBe(1);
 });
