@@ -1,4 +1,4 @@
-import { render, screen, waitFor } from "@testing-library/react";
+import { act, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import axe from "axe-core";
 import { http, HttpResponse } from "msw";
@@ -131,6 +131,20 @@ test("an error of the app itself is shown instead of a blank page", () => {
   );
   expect(screen.getByText("Oops")).toBeVisible();
   expect(screen.getByRole("button", { name: "Load the page again" })).toBeVisible();
+});
+
+test("a browser that refuses storage gets a message instead of a blank page", async () => {
+  const storage = vi.spyOn(window, "localStorage", "get").mockImplementation(() => {
+    throw new Error("Access is denied");
+  });
+  const root = document.createElement("div");
+  root.id = "root";
+  document.body.append(root);
+  await act(() => import("../main"));
+  await screen.findByText("Order API can't be started");
+  expect(screen.getByText("Access is denied")).toBeVisible();
+  root.remove();
+  storage.mockRestore();
 });
 
 test("a configuration must be complete", async () => {
