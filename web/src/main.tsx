@@ -16,6 +16,8 @@ import { startTheme } from "./shell/theme";
 async function start(root: Root): Promise<void> {
   root.render(<p role="status">Starting</p>);
   try {
+    // Fails in a browser that refuses storage, without which nobody can sign in either.
+    startTheme();
     const config = await loadConfig();
     const session = await Session.open(config);
     const services = { config, session, api: createApi(session) };
@@ -36,6 +38,5 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.reload();
 });
 
-startTheme();
 const element = document.getElementById("root");
 if (element) void start(createRoot(element));

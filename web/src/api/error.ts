@@ -27,10 +27,10 @@ export class ApiError extends Error {
 /** Returns the status of an answer; undefined if none arrived. */
 export const statusOf = (error: unknown): number | undefined => (error instanceof ApiError ? error.status : undefined);
 
-/** Returns true if the request may have been carried out: no answer, or an error from 500 on. */
+/** Returns true if the request may have been carried out: no answer, a success without its data, or an error from 500 on. */
 export function isOutcomeUnknown(error: unknown): boolean {
   const status = statusOf(error);
-  return status === undefined || status >= 500;
+  return status === undefined || status < 400 || status >= 500;
 }
 
 /** Seconds of the answer's `Retry-After`. */

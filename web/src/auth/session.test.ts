@@ -58,6 +58,24 @@ describe("a sign-in", () => {
     expect(currentDraft()).toBeUndefined();
   });
 
+  test("that took hours leads back to its page and its unsent form, too", async () => {
+    new FakeSignIn();
+    const browser = new FakeBrowser();
+    const session = await signedIn(browser, "/orders/new?a=b");
+    keepDraft("/orders/new", { restaurant_id: "Restaurant 3", quantity: "7" });
+    browser.left.length = 0;
+    void session.refused();
+    await vi.waitFor(() => browser.authorizeUrl);
+    forgetDraft();
+
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3 * 3_600_000 });
+    browser.comeBack();
+    const again = await Session.open(CONFIG, browser);
+    expect(again.problem).toBeUndefined();
+    expect(address()).toBe("/orders/new?a=b");
+    expect(currentDraft()?.content.quantity).toBe("7");
+  });
+
   test("that left no state behind restarts once", async () => {
     new FakeSignIn();
     const browser = new FakeBrowser();
@@ -94,6 +112,7 @@ test.each([
   ["/orders/ann/1?a=b", "/orders/ann/1?a=b"],
   ["//evil.example/orders", "/orders"],
   ["/\\evil.example", "/orders"],
+  ["/.//evil.example", "/orders"],
   ["https://evil.example/", "/orders"],
   ["javascript:alert(1)", "/orders"],
   ["", "/orders"],

@@ -98,8 +98,9 @@ export class Session {
       },
       browser.redirects,
     );
-    void manager.clearStaleState();
     const arrival = await arrive(manager, stateStore);
+    // Not before: the sign-in page may have been open for longer than the library keeps the state of a sign-in.
+    void manager.clearStaleState();
     const session = new Session(manager, config, browser, arrival);
     if (arrival.isStale) await session.signIn({ restarted: true });
     return session;
@@ -244,7 +245,10 @@ function startOf(data: unknown): Start {
 export function sameOriginPath(address: string): string {
   const { origin } = window.location;
   const url = URL.canParse(address, origin) ? new URL(address, origin) : undefined;
-  return address.startsWith("/") && url?.origin === origin ? url.pathname + url.search : "/orders";
+  if (!address.startsWith("/") || url?.origin !== origin) return "/orders";
+  const path = url.pathname + url.search;
+  // "//" would begin the address of another site. It may be left when "/./" is resolved.
+  return path.startsWith("//") ? "/orders" : path;
 }
 
 function personOf({ profile }: User): Person {

@@ -32,7 +32,7 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
   const [content, setContent] = useState<OrderContent>(
     () => draftOf(path) ?? { restaurant_id: order.restaurant_id, quantity: order.quantity },
   );
-  const { seen, current, isChanged, write, isWriting, error } = useWrite<OrderContent>(order, {
+  const { seen, current, isChanged, write, isWriting, error, otherError } = useWrite<OrderContent>(order, {
     send: async (order, content) => noteSaved(await api.change(order, content)),
     isDone: hasContent,
   });
@@ -48,12 +48,13 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
   return (
     <Modal
       visible
-      onDismiss={onClose}
+      // A request can't be taken back, so the dialog stays for its answer.
+      onDismiss={() => !isWriting && onClose()}
       header="Change the order"
       footer={
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
+            <Button variant="link" onClick={onClose} disabled={isWriting}>
               Cancel
             </Button>
             <Button variant="primary" onClick={save} loading={isWriting} disabled={obstacle !== undefined}>
@@ -80,7 +81,7 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
           <ContentFields
             value={content}
             onChange={setContent}
-            error={isUnknown || isChanged ? null : error}
+            error={isUnknown ? null : otherError}
             isLocked={isWriting}
           />
           <Box>

@@ -29,7 +29,7 @@ export function Conflict({ seen, current, obstacle }: Props) {
           ]}
         />
       )}
-      {obstacle ?? "Nothing of yours was carried out. You can try again with the order as it is now."}
+      {obstacle ?? "Your last request was not carried out. You can try again with the order as it is now."}
     </Alert>
   );
 }

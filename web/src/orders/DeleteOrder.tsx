@@ -21,7 +21,7 @@ interface Props {
 /** Dialog that deletes an order. */
 export function DeleteOrder({ order, onClose, onDone }: Props) {
   const api = useApi();
-  const { seen, current, isChanged, write, isWriting, error } = useWrite<undefined>(order, {
+  const { seen, current, isChanged, write, isWriting, error, otherError } = useWrite<undefined>(order, {
     send: async (order) => {
       // If there is no such order, a deletion is done: an order that was not saved yet never will be.
       await api.remove(order);
@@ -41,12 +41,13 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
   return (
     <Modal
       visible
-      onDismiss={onClose}
+      // A request can't be taken back, so the dialog stays for its answer.
+      onDismiss={() => !isWriting && onClose()}
       header="Delete the order?"
       footer={
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
+            <Button variant="link" onClick={onClose} disabled={isWriting}>
               Cancel
             </Button>
             <Button variant="primary" onClick={remove} loading={isWriting} disabled={obstacle !== undefined}>
@@ -58,14 +59,14 @@ export function DeleteOrder({ order, onClose, onDone }: Props) {
     >
       <SpaceBetween size="l">
         {isChanged && <Conflict seen={seen} current={current} obstacle={obstacle} />}
-        {error && !isChanged && (
+        {otherError && (
           <RequestError
             header={
               isUnknown
                 ? "It is not known if the order was deleted. Trying again is safe."
                 : "The order was not deleted"
             }
-            error={error}
+            error={otherError}
           />
         )}
         <Box>

@@ -1,7 +1,7 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import type { UserEvent } from "@testing-library/user-event";
 import { HttpResponse } from "msw";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 
 import { Session } from "../auth/session";
 import { FakeApi, problem } from "../testing/fake-api";
@@ -22,8 +22,31 @@ async function fill(user: UserEvent, name: string, quantity: string) {
 /** Key and bytes of each POST. */
 const attempts = (api: FakeApi) => api.sent("POST").map(({ headers, body }) => [headers.get("Idempotency-Key"), body]);
 
+/** Lets the answers that have arrived take effect. */
+const settled = () => act(() => new Promise((resolve) => setTimeout(resolve, 50)));
+
 /** One lost answer: the API has carried the request out. */
 const lost = () => HttpResponse.error();
+
+test("does not doubt a submission while the page of the order is loading", async () => {
+  let loaded: () => void = () => undefined;
+  const loading = new Promise<void>((resolve) => (loaded = resolve));
+  onTestFinished(() => loaded());
+  vi.doMock("./OrderPage", async (original) => {
+    await loading;
+    return original();
+  });
+  const api = new FakeApi();
+  const { user } = await open("/orders/new");
+  await fill(user, "Restaurant 3", "4");
+  await user.click(await submitButton());
+  await waitFor(() => expect(window.sessionStorage).toHaveLength(0));
+  await settled();
+  expect(screen.queryByText("It is not known if the order was submitted")).not.toBeInTheDocument();
+  loaded();
+  await screen.findByText("The order is submitted.");
+  expect(api.sent("POST")).toHaveLength(1);
+});
 
 test("submits an order, shows its total, and follows it", async () => {
   useFakeTime();
@@ -125,6 +148,20 @@ test("says how long the API asks to wait, if that is long", async () => {
   expect(api.sent("POST")).toHaveLength(1);
 });
 
+test("an answer without its order settles nothing", async () => {
+  useFakeTime();
+  const api = new FakeApi();
+  api.answerAfter = (request, response) =>
+    request.method === "POST" ? new HttpResponse(null, { status: 202 }) : response;
+  const { user } = await open("/orders/new");
+  await fill(user, "Restaurant 3", "4");
+  await user.click(await submitButton());
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
+  await pass(4);
+  await screen.findByText("It is not known if the order was submitted");
+  expect(await restaurant()).toBeDisabled();
+});
+
 test("a reload before the answer makes one order", async () => {
   const api = new FakeApi();
   api.answerAfter = () => new Promise(() => undefined);
@@ -156,6 +193,35 @@ test("the list points to an attempt whose answer did not arrive", async () => {
   await user.click(await screen.findByRole("link", { name: "Send it again" }));
   await screen.findByText("The order is submitted.");
   expect(api.queue.size).toBe(1);
+});
+
+test("a late answer to one attempt does not forget the next one", async () => {
+  const api = new FakeApi();
+  let lateAnswer: () => void = () => undefined;
+  api.answerAfter = (_, response) => new Promise((resolve) => (lateAnswer = () => resolve(response)));
+  const first = await open("/orders/new");
+  await fill(first.user, "Restaurant 3", "4");
+  await first.user.click(await submitButton());
+  await waitFor(() => expect(api.sent("POST")).toHaveLength(1));
+  const answerFirst = lateAnswer;
+  first.unmount();
+
+  // Another page sends the same bytes, gets the answer, and sends another order.
+  api.answerAfter = (_, response) => response;
+  const second = await open("/orders/new");
+  await screen.findByText("The order is submitted.");
+  second.unmount();
+  api.answerAfter = () => new Promise(() => undefined);
+  const third = await open("/orders/new");
+  await fill(third.user, "Restaurant 5", "6");
+  await third.user.click(await submitButton());
+  await waitFor(() => expect(api.queue.size).toBe(2));
+  const frozen = window.sessionStorage.getItem("order-api:attempt");
+  expect(frozen).toMatch("Restaurant 5");
+
+  answerFirst();
+  await settled();
+  expect(window.sessionStorage.getItem("order-api:attempt")).toBe(frozen);
 });
 
 test("another person does not send what was frozen", async () => {
@@ -203,7 +269,7 @@ test("a form that was not sent yet survives a sign-in", async () => {
   expect(api.sent("POST")).toHaveLength(0);
 });
 
-test("offline the page says so, and sends when the browser is online again", async () => {
+test("offline the page says so, and sends again only when the person says so", async () => {
   useFakeTime();
   const api = new FakeApi();
   const { user } = await open("/orders/new");
@@ -217,7 +283,11 @@ test("offline the page says so, and sends when the browser is online again", asy
   expect(alert).toBeVisible();
 
   api.answer = () => "as usual";
+  const before = api.sent("POST").length;
   window.dispatchEvent(new Event("online"));
+  await pass(60);
+  expect(api.sent("POST")).toHaveLength(before);
+  await user.click(screen.getByRole("button", { name: "Send it again" }));
   await screen.findByText("The order is submitted.");
   expect(api.queue.size).toBe(1);
 });

@@ -74,6 +74,15 @@ test("a 404 after a reload means the same for a young order", async () => {
   await screen.findByRole("heading", { name: "3 from Restaurant 3" });
 });
 
+test("a young order that is known by its address only may also have been deleted", async () => {
+  useFakeTime();
+  new FakeApi();
+  await open(pathOf(freshOrder()));
+  await pass(31);
+  await screen.findByText(/it was deleted, or it is another user's/);
+  expect(screen.queryByText(/The order is not lost/)).not.toBeInTheDocument();
+});
+
 test("a 404 for an old order is final", async () => {
   useFakeTime();
   const api = new FakeApi();
@@ -165,6 +174,23 @@ test("a change whose answer was lost is made once", async () => {
   expect(api.orders.get(order.id)).toMatchObject({ quantity: "4", version: 2 });
 });
 
+test("shows what the API says about a field after a conflict, too", async () => {
+  const api = new FakeApi([order]);
+  const { user } = await open(pathOf(order));
+  await startChange(user, "0");
+  api.put({ ...order, restaurant_id: "Restaurant 9", version: 2 });
+  await user.click((await dialog()).getByRole("button", { name: "Change order" }));
+  await (await dialog()).findByText("The order has changed since you opened this");
+  api.answer = ({ method }) =>
+    method === "PUT"
+      ? problem(400, "invalid-request", { errors: [{ field: "quantity", message: "too small" }] })
+      : "as usual";
+  await user.click((await dialog()).getByRole("button", { name: "Try again" }));
+  await waitFor(async () => {
+    expect((await dialog()).getByLabelText("Quantity")).toHaveAccessibleDescription(/too small/);
+  });
+});
+
 test("a change that was not sent yet survives a sign-in", async () => {
   new FakeApi([order]);
   const browser = new FakeBrowser();
@@ -219,6 +245,18 @@ test("a deletion of a changed order shows the change first", async () => {
   expect(api.orders.size).toBe(0);
 });
 
+test("says that a deletion failed after a conflict, too", async () => {
+  const api = new FakeApi([order]);
+  const { user } = await open(pathOf(order));
+  await user.click(await screen.findByRole("button", { name: "Delete" }));
+  api.put({ ...order, quantity: "5", version: 2 });
+  await user.click((await dialog()).getByRole("button", { name: "Delete order" }));
+  await (await dialog()).findByText("The order has changed since you opened this");
+  api.answer = ({ method }) => (method === "DELETE" ? HttpResponse.error() : "as usual");
+  await user.click((await dialog()).getByRole("button", { name: "Try again" }));
+  await (await dialog()).findByText(/It is not known if the order was deleted/);
+});
+
 test("a list that lags behind does not show a deleted order again", async () => {
   const api = new FakeApi([order]);
   const { user } = await open(pathOf(order));
@@ -226,4 +264,24 @@ test("a list that lags behind does not show a deleted order again", async () => 
   api.answer = ({ path }) => (path.startsWith("/orders?") ? HttpResponse.json([order]) : "as usual");
   await user.click((await dialog()).getByRole("button", { name: "Delete order" }));
   await screen.findByText("There are no orders here yet.");
+});
+
+test.each([
+  ["Change", "Change order", "PUT"],
+  ["Delete", "Delete order", "DELETE"],
+])("%s: the dialog stays until the answer arrives, because a request can't be taken back", async (...names) => {
+  const [openDialog, send, method] = names;
+  const api = new FakeApi([order]);
+  let answer: () => void = () => undefined;
+  api.answerAfter = (request, response) =>
+    request.method === method ? new Promise((resolve) => (answer = () => resolve(response))) : response;
+  const { user } = await open(pathOf(order));
+  await user.click(await screen.findByRole("button", { name: openDialog }));
+  await user.click((await dialog()).getByRole("button", { name: send }));
+  await waitFor(() => expect(api.sent(method)).toHaveLength(1));
+  expect((await dialog()).getByRole("button", { name: "Cancel" })).toBeDisabled();
+  await user.keyboard("{Escape}");
+  expect(screen.getByRole("dialog")).toBeVisible();
+  answer();
+  await screen.findByText(/The order is (changed|deleted)\./);
 });

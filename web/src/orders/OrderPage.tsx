@@ -10,7 +10,7 @@ import Link from "@cloudscape-design/components/link";
 import LiveRegion from "@cloudscape-design/components/live-region";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useNavigate, useParams } from "react-router";
 
 import type { Order } from "../api/api";
@@ -82,19 +82,20 @@ function OnItsWay({ since }: { since: number }) {
       <StatusIndicator type="in-progress">
         The order is not there yet. If you have just submitted it, it will be saved in a moment.
       </StatusIndicator>
-      <TakesLonger since={since} />
+      <TakesLonger since={since}>
+        If you have submitted it, it is not lost. Otherwise it was deleted, or it is another user&apos;s.
+      </TakesLonger>
     </SpaceBetween>
   );
 }
 
-function TakesLonger({ since }: { since: number }) {
+function TakesLonger({ since, children }: { since: number; children: ReactNode }) {
   const takesLonger = useHasPassed(since + SAVING_MS);
   return (
     <LiveRegion>
       {takesLonger && (
         <Alert type="warning" header="Saving the order takes longer than usual">
-          This page keeps asking. The order is not lost: it is in the queue. If you delete it before it is saved, it
-          never will be, and nobody is charged.
+          This page keeps asking. {children}
         </Alert>
       )}
     </LiveRegion>
@@ -127,7 +128,12 @@ function Details({ order, isSaved, since }: { order: Order; isSaved: boolean; si
       >
         {order.quantity} from {order.restaurant_id}
       </Header>
-      {!isSaved && <TakesLonger since={since} />}
+      {!isSaved && (
+        <TakesLonger since={since}>
+          The order is not lost: it is in the queue. If you delete it before it is saved, it never will be, and nobody
+          is charged.
+        </TakesLonger>
+      )}
       <ColumnLayout columns={2}>
         <Container header={<Header variant="h2">Order</Header>}>
           <Facts order={order} />

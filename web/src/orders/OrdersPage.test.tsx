@@ -61,6 +61,16 @@ test("loads page after page, and says that search and filter look at the loaded 
   ]);
 });
 
+test("says how the loaded orders are sorted", async () => {
+  new FakeApi([done(1, { quantity: "20" }), done(2, { quantity: "3" })]);
+  const { user } = await open("/orders");
+  await shows("My orders", ["Restaurant 2", "Restaurant 1"]);
+  await user.click(screen.getByRole("button", { name: /Restaurant/ }));
+  await shows("My orders", ["Restaurant 1", "Restaurant 2"]);
+  expect(screen.getByText("The loaded orders, sorted by a column.")).toBeVisible();
+  expect(screen.queryByText("Newest first.")).not.toBeInTheDocument();
+});
+
 test("filters by status", async () => {
   new FakeApi([done(1), makeOrder(2, { order_status: "FAILURE" }), makeOrder(3, { processing: "none" })]);
   const { user } = await open("/orders");
@@ -152,6 +162,29 @@ test("shows a submitted order until the list has it, and says when that takes lo
   api.orders.delete(submitted.id);
   await pass(31);
   await shows("My orders", ["Restaurant 1"]);
+});
+
+test("follows a submitted order that everybody's list has on a page that is not loaded", async () => {
+  useFakeTime();
+  const api = new FakeApi(Array.from({ length: 130 }, (_, index) => done(index + 1)));
+  const submitted = makeOrder(900, { user_id: "root" });
+  noteSubmitted(submitted);
+  await open("/orders", { signIn: new FakeSignIn(ADMIN) });
+  const table = within(await screen.findByRole("table", { name: "Everybody's orders" }));
+  await table.findByText("Pending: being saved");
+  for (const [index, label] of ["submitted", "accepted", "paid", "delivered"].entries()) {
+    api.put(stages(submitted)[index] ?? submitted);
+    await pass(5);
+    await table.findByText(`Pending: ${label}`);
+  }
+  api.put(stages(submitted)[4] ?? submitted);
+  await pass(5);
+  await waitFor(() => expect(table.queryByText(/^Pending/)).not.toBeInTheDocument());
+  expect(table.getByText("Restaurant 900")).toBeVisible();
+  const polled = api.requests.map(({ path }) => path).slice(1);
+  expect(new Set(polled)).toEqual(new Set(["/orders?limit=100&user_id=root"]));
+  await pass(120);
+  expect(api.requests).toHaveLength(polled.length + 1);
 });
 
 test("offers a retry when the list can't be loaded", async () => {

@@ -93,7 +93,7 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
         frozen && (
           <Alert
             type="warning"
-            header="An order was sent, but its answer did not arrive"
+            header="An order was sent, but its answer has not arrived"
             action={
               <Button href="/orders/new" onFollow={follow}>
                 Send it again
@@ -127,7 +127,7 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
               variant="awsui-h1-sticky"
               headingTagOverride="h1"
               counter={`(${list.orders.length}${list.hasNextPage ? "+" : ""})`}
-              description={userId ? "Newest first." : "Everybody's orders, in no particular order."}
+              description={sortingText(userId, collectionProps.sortingColumn !== undefined)}
               actions={
                 <SpaceBetween direction="horizontal" size="xs">
                   <Button
@@ -197,6 +197,11 @@ function OrdersTable({ userId }: { userId: string | undefined }) {
 function titleOf(userId: string | undefined, own: string): string {
   if (!userId) return "Everybody's orders";
   return userId === own ? "My orders" : `Orders of ${userId}`;
+}
+
+function sortingText(userId: string | undefined, isSorted: boolean): string {
+  if (isSorted) return "The loaded orders, sorted by a column.";
+  return userId ? "Newest first." : "Everybody's orders, in no particular order.";
 }
 
 function loadedText(count: number, hasMore: boolean): string {

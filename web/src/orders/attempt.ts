@@ -22,11 +22,14 @@ export function frozenAttempt(userId: string): Attempt | undefined {
   if (!stored) return undefined;
   const attempt = JSON.parse(stored) as Attempt;
   if (attempt.userId === userId) return attempt;
-  thaw();
+  window.sessionStorage.removeItem(STORAGE_KEY);
   return undefined;
 }
 
-/** Forgets the attempt, because its outcome is known. */
-export function thaw(): void {
+/** Forgets the attempt, because its outcome is known. Returns false if it is not the one that is frozen. */
+export function thaw({ userId, key }: Attempt): boolean {
+  // The answer may be late: another page has sent the same bytes and got its answer, and then another order.
+  if (frozenAttempt(userId)?.key !== key) return false;
   window.sessionStorage.removeItem(STORAGE_KEY);
+  return true;
 }

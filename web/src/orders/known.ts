@@ -14,7 +14,7 @@ export interface Known {
   isDeleted: boolean;
 }
 
-type KnownOrders = ReadonlyMap<string, Known>;
+export type KnownOrders = ReadonlyMap<string, Known>;
 
 let known: KnownOrders = new Map();
 const listeners = new Set<() => void>();

@@ -11,7 +11,7 @@ import type { Order, OrderKey } from "../api/api";
 import { isTemporary, retryDelay } from "../api/error";
 import { useApi } from "../shell/services";
 import { instantOf, isMoving } from "./life";
-import { knownOrder, noteDeleted, noteListed, noteSaved, useKnownOrders, withKnown } from "./known";
+import { knownOrder, type KnownOrders, noteDeleted, noteListed, noteSaved, useKnownOrders, withKnown } from "./known";
 import { pollInterval } from "./polling";
 
 /** An order that is not found may still be on its way for this time after its id was made. */
@@ -42,7 +42,12 @@ export interface OrderList extends Pick<
   refresh: () => void;
 }
 
-/** A user's orders, newest first; without a user, everybody's. Polls the list while one of its orders is moving. */
+/**
+ * A user's orders, newest first; without a user, everybody's. Polls the list while one of its orders is moving.
+ *
+ * Everybody's list is in no particular order, so it may have a new order on a page that is not loaded. Then the first page
+ * of the list of its user is polled, too.
+ */
 export function useOrders(userId: string | undefined): OrderList {
   const api = useApi();
   const known = useKnownOrders();
@@ -53,9 +58,18 @@ export function useOrders(userId: string | undefined): OrderList {
     getNextPageParam: (page) => page.next,
     refetchInterval: (query) => {
       const listed = query.state.data?.pages.flatMap((page) => page.orders) ?? [];
-      return withKnown(listed, known, userId).some(isMoving) && pollInterval(query);
+      const watched = userId === undefined ? listed : withKnown(listed, known, userId);
+      return watched.some(isMoving) && pollInterval(query);
     },
   });
+  const newUser = userId === undefined ? userOfNewOrder(known) : undefined;
+  const { data: newest } = useQuery({
+    queryKey: ["orders", newUser, "newest"],
+    queryFn: ({ signal }) => api.list(newUser, null, signal),
+    enabled: newUser !== undefined,
+    refetchInterval: pollInterval,
+  });
+  useEffect(() => newest?.orders.filter(({ id }) => knownOrder(id)?.isListed === false).forEach(noteSaved), [newest]);
   const pages = query.data?.pages;
   const listed = useMemo(() => pages?.flatMap((page) => page.orders) ?? [], [pages]);
   const orders = useMemo(() => withKnown(listed, known, userId), [listed, known, userId]);
@@ -67,6 +81,11 @@ export function useOrders(userId: string | undefined): OrderList {
     refresh: () => void query.refetch(),
   };
 }
+
+/** Returns the user of a moving order that no list has had yet. */
+const userOfNewOrder = (known: KnownOrders): string | undefined =>
+  [...known.values()].find(({ order, isListed, isDeleted }) => !isListed && !isDeleted && isMoving(order))?.order
+    .user_id;
 
 export type OrderView =
   | { is: "loading" }

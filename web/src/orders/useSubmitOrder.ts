@@ -48,15 +48,14 @@ export function useSubmitOrder(onSubmitted: (order: Order) => void): Submission 
     retry: (failures, error) => failures < TRIES - 1 && isTemporary(error),
     retryDelay,
     // These run even if the person has left the page in the meantime.
-    onSuccess: (order) => {
-      thaw();
-      forgetDraft();
+    onSuccess: (order, attempt) => {
+      if (thaw(attempt)) forgetDraft();
       noteSubmitted(order);
       refreshLists();
     },
     onError: (error, attempt) => {
       if (!settles(error)) return;
-      thaw();
+      thaw(attempt);
       setFrozen(undefined);
       refused.current = attempt;
     },
@@ -81,17 +80,10 @@ export function useSubmitOrder(onSubmitted: (order: Order) => void): Submission 
     if (frozen) send(frozen);
   };
 
-  // An attempt from before a reload is sent again at once, and every attempt when the browser is online again.
-  const latest = useRef(sendAgain);
-  useEffect(() => {
-    latest.current = sendAgain;
-  });
-  useEffect(() => {
-    const again = () => latest.current();
-    again();
-    window.addEventListener("online", again);
-    return () => window.removeEventListener("online", again);
-  }, []);
+  // An attempt from before is sent again when the form is opened, but never by itself later: the person may have left.
+  const first = useRef(sendAgain);
+  useEffect(() => first.current(), []);
 
-  return { submit, frozen, isSending: mutation.isPending, error: mutation.error, sendAgain };
+  // After the answer the form waits for the order's page, whose code may still be loading.
+  return { submit, frozen, isSending: mutation.isPending || mutation.isSuccess, error: mutation.error, sendAgain };
 }

@@ -45,5 +45,14 @@ export function useWrite<Input>(order: Order, { send, isDone }: Write<Input>) {
     },
     onSettled: refreshLists,
   });
-  return { seen, current, isChanged: current.version !== seen.version, write: mutate, isWriting: isPending, error };
+  return {
+    seen,
+    current,
+    isChanged: current.version !== seen.version,
+    write: mutate,
+    isWriting: isPending,
+    error,
+    /** The error, if it says more than that the order has changed. */
+    otherError: statusOf(error) === 412 ? null : error,
+  };
 }

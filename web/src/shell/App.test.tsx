@@ -1,4 +1,4 @@
-import { render, screen, waitFor } from "@testing-library/react";
+import { act, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import axe from "axe-core";
 import { http, HttpResponse } from "msw";
@@ -55,6 +55,15 @@ test("a sign-in that fails is shown, and can be tried again", async () => {
   signIn.tokenAnswer = undefined;
   await userEvent.click(screen.getByRole("button", { name: "Sign in again" }));
   await waitFor(() => browser.authorizeUrl);
+});
+
+test("a browser that keeps no state of a sign-in gets a message", async () => {
+  const browser = new FakeBrowser();
+  window.history.replaceState(null, "", "/?code=code&state=lost;restarted");
+  showApp(await Session.open(CONFIG, browser));
+  await screen.findByText("The browser did not keep the state of the sign-in.");
+  expect(screen.getByRole("button", { name: "Sign in" })).toBeVisible();
+  expect(browser.left).toHaveLength(0);
 });
 
 test("an API that refuses fresh tokens is shown, and does not lead to the sign-in for ever", async () => {
@@ -122,6 +131,20 @@ test("an error of the app itself is shown instead of a blank page", () => {
   );
   expect(screen.getByText("Oops")).toBeVisible();
   expect(screen.getByRole("button", { name: "Load the page again" })).toBeVisible();
+});
+
+test("a browser that refuses storage gets a message instead of a blank page", async () => {
+  const storage = vi.spyOn(window, "localStorage", "get").mockImplementation(() => {
+    throw new Error("Access is denied");
+  });
+  const root = document.createElement("div");
+  root.id = "root";
+  document.body.append(root);
+  await act(() => import("../main"));
+  await screen.findByText("Order API can't be started");
+  expect(screen.getByText("Access is denied")).toBeVisible();
+  root.remove();
+  storage.mockRestore();
 });
 
 test("a configuration must be complete", async () => {

@@ -13,7 +13,7 @@ import { useServices } from "./services";
 export function Welcome() {
   const { session } = useServices();
   const [isLeaving, setLeaving] = useState(false);
-  const [error, setError] = useState<Error>();
+  const [error, setError] = useState(session.problem);
   if (session.person) return <Navigate to="/orders" replace />;
   const signIn = () => {
     setLeaving(true);
