@@ -199,7 +199,7 @@ test("offers a retry when the list can't be loaded", async () => {
   api.answer = () => problem(500, "internal");
   await user.click(screen.getByRole("button", { name: "Try again" }));
   await pass(4);
-  await screen.findByText("Detail of internal. (request r-1)");
+  await screen.findByText("The service has a problem at the moment. (request r-1)");
 
   api.answer = () => "as usual";
   await user.click(screen.getByRole("button", { name: "Try again" }));

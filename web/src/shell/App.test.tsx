@@ -75,7 +75,7 @@ test("an API that refuses fresh tokens is shown, and does not lead to the sign-i
   unmount();
   browser.comeBack();
   showApp(await Session.open(CONFIG, browser));
-  await screen.findByText("Detail of unauthenticated. (request r-1)");
+  await screen.findByText("Your sign-in has ended. (request r-1)");
   expect(screen.getByRole("button", { name: "Sign in again" })).toBeVisible();
   expect(browser.left).toHaveLength(2);
 });

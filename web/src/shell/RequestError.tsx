@@ -27,12 +27,21 @@ export function RequestError({ header, error, onRetry, isRetrying = false }: Pro
   );
 }
 
-/** The error in words. The id of the request helps whoever searches the logs. */
+/** The error in words. The id of the request helps those who search the logs. */
 export function messageOf(error: Error): string {
   if (!(error instanceof ApiError)) {
     return "No answer arrived. You may be offline, or the service may not be reachable.";
   }
-  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : "";
+  const seconds = error.retryAfter === 1 ? "second" : "seconds";
+  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} ${seconds}.` : "";
   const request = error.requestId ? ` (request ${error.requestId})` : "";
-  return error.message + wait + request;
+  return textOf(error) + wait + request;
+}
+
+/** The API's own text, except where that is advice to programmers. */
+function textOf({ status, message }: ApiError): string {
+  if (status === 401) return "Your sign-in has ended.";
+  if (status === 429) return "There are too many requests at the moment.";
+  if (status >= 500) return "The service has a problem at the moment.";
+  return message;
 }
