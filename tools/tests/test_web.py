@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from test_template import of_type, translate
+from test_template import accepted, of_type, translate
 
 # Policies that AWS manages, by their documented ids.
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -264,6 +264,18 @@ def test_the_sign_in_leads_back_to_the_web_ui_and_to_urls_that_are_added(templat
         for name in ("CallbackUrls", "LogoutUrls"):
             assert (f"{name}=http://localhost:5173/" in overrides) is url
         assert ("localhost" in str(overrides)) is url
+
+
+@pytest.mark.parametrize("parameter", ["CallbackUrls", "LogoutUrls"])
+def test_urls_that_are_added_may_have_the_scheme_of_an_app(template: dict, parameter: str) -> None:
+    good = [
+        "",
+        "https://orders.example.com/",
+        "http://localhost:5173/,https://orders.example.com/",
+        "com.example.orders://signed-in",
+    ]
+    bad = ["orders.example.com", "https://", "https://a.example/, https://b.example/", "https://a.example/,", "*"]
+    assert accepted(template, parameter, good + bad) == good
 
 
 def test_a_domain_needs_a_certificate(template: dict) -> None:
