@@ -278,6 +278,19 @@ def test_urls_that_are_added_may_have_the_scheme_of_an_app(template: dict, param
     assert accepted(template, parameter, good + bad) == good
 
 
+def test_the_domain_is_one_that_browsers_name(template: dict) -> None:
+    good = ["", "orders.example.com", "orders.xn--bcher-kva.example"]
+    bad = [
+        "https://orders.example.com",
+        "Orders.example.com",
+        "orders.example.com/",
+        "*.example.com",
+        "orders",
+        "a.b:443",
+    ]
+    assert accepted(template, "WebDomainName", good + bad) == good
+
+
 def test_a_domain_needs_a_certificate(template: dict) -> None:
     rule = template["Rules"]["CertificateOfWebDomain"]
     assert rule["RuleCondition"] == template["Conditions"]["HasWebDomain"]
