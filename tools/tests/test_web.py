@@ -136,7 +136,7 @@ def test_everything_is_served_over_https_only(distribution: dict, behaviors: dic
 def test_only_assets_with_hashed_names_are_cached(distribution: dict, behaviors: dict) -> None:
     policies = {path: behavior["CachePolicyId"] for path, behavior in behaviors.items()}
     assert policies == {"*": CACHING_DISABLED, "/api/*": CACHING_DISABLED, "/assets/*": CACHING_OPTIMIZED}
-    # CloudFront always keeps these errors, for ten seconds by default. There is no page of ours for any of them: it
+    # CloudFront keeps these errors of assets for ten seconds by default. There is no page of ours for any of them: it
     # would replace the API's problems.
     errors = {error.pop("ErrorCode"): error for error in distribution["CustomErrorResponses"]}
     assert errors == {code: {"ErrorCachingMinTTL": 0} for code in (404, 414, 500, 501, 502, 503, 504)}
