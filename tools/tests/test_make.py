@@ -42,6 +42,11 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 def make(folder: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs make in `cwd`, with the programs of the folder before all others."""
     environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
@@ -64,12 +69,18 @@ def test_values_reach_the_program_as_they_were_typed(root: Path, cargo: Path) ->
 
 @pytest.mark.parametrize(
     ("verb", "variable"),
-    [("dev", "PORT"), ("watch", "WATCH_PORT"), ("start-api", "START_API_PORT"), ("docs", "DOCS_PORT")],
+    [
+        ("dev", "PORT"),
+        ("dev", "WEB_PORT"),
+        ("watch", "WATCH_PORT"),
+        ("start-api", "START_API_PORT"),
+        ("docs", "DOCS_PORT"),
+    ],
 )
 def test_a_port_is_checked_before_anything_starts(
     root: Path, cargo: Path, taken_port: int, verb: str, variable: str
 ) -> None:
-    ran = make(cargo, verb, f"{variable}={taken_port}", cwd=root)
+    ran = make(cargo, verb, f"PORT={free_port()}", f"{variable}={taken_port}", cwd=root)
     assert ran.stderr.startswith(f"error: port {taken_port} is in use: "), ran.stderr
     assert (ran.returncode, ran.stdout) == (FAILED, "")
     assert not (cargo / "calls").exists()
