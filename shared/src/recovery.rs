@@ -1,6 +1,7 @@
 //! The recovery of orders whose execution failed, timed out or was stopped, and the sweep, which finds those whose status
 //! event was lost.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::ops::Add;
 use std::time::Duration;
@@ -199,24 +200,29 @@ impl Sweep {
     /// never saved. If one can't be recovered, the others still are, and the next sweep tries it again.
     pub async fn run(&self) -> Result<Swept, Cause> {
         let now = Timestamp::now();
-        let (executions, orders) = tokio::join!(self.sweep_executions(now), self.sweep_orders(now));
-        Ok(executions? + orders?)
+        let failed = self.recovery.state_machine.failed_executions(now.before(LOOK_BACK));
+        let (orders, executions) = tokio::join!(self.unsettled(now), failed);
+        // What can be listed is recovered, even if the other list is not available.
+        let keys = orders.as_deref().unwrap_or_default();
+        let failed = not_among(keys, executions.as_deref().unwrap_or_default());
+        let recovered = tokio::join!(
+            Swept::all(keys, async |key| self.recovery.recover(key, None).await),
+            Swept::all(failed, async |execution| self.recover_execution(execution).await),
+        );
+        orders?;
+        executions?;
+        Ok(recovered.0 + recovered.1)
     }
 
-    async fn sweep_executions(&self, now: Timestamp) -> Result<Swept, Cause> {
-        let failed = self.recovery.state_machine.failed_executions(now.before(LOOK_BACK)).await?;
-        Ok(Swept::all(failed, async |execution| self.recover_execution(execution).await).await)
-    }
-
-    async fn sweep_orders(&self, now: Timestamp) -> Result<Swept, Cause> {
+    /// Keys of the orders in the index that were not written for a while.
+    async fn unsettled(&self, now: Timestamp) -> Result<Vec<OrderKey>, Cause> {
         let mut unsettled = self.recovery.orders.unsettled(now.before(self.grace_period + IDLE_TIME)).await?;
         let oldest = unsettled.first().map(|(_, updated_at)| now.since(*updated_at).as_secs());
         tracing::info!(oldest_unsettled_seconds = oldest.unwrap_or_default(), orders = unsettled.len(), "unsettled");
         // Each sweep starts elsewhere, in case the function's time is over before all had their turn.
         let start = usize::try_from(now.epoch_seconds()).unwrap_or_default() % unsettled.len().max(1);
         unsettled.rotate_left(start);
-        let keys = unsettled.into_iter().map(|(key, _)| key);
-        Ok(Swept::all(keys, async |key| self.recovery.recover(key, None).await).await)
+        Ok(unsettled.into_iter().map(|(key, _)| key).collect())
     }
 
     async fn recover_execution(&self, execution_arn: &str) -> Result<(), Cause> {
@@ -225,6 +231,14 @@ impl Sweep {
             None => Ok(()),
         }
     }
+}
+
+/// Executions that are not those of these orders: an order that was found in the index and by its execution would be
+/// recovered twice at the same time, and so published twice. An execution has the id of its order as its name.
+fn not_among<'a>(orders: &[OrderKey], executions: &'a [String]) -> Vec<&'a str> {
+    let ids: HashSet<_> = orders.iter().map(|key| key.id.to_string()).collect();
+    let name = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
+    executions.iter().map(String::as_str).filter(|arn| !ids.contains(&name(arn))).collect()
 }
 
 /// Result of a sweep.
@@ -291,6 +305,15 @@ mod tests {
     fn a_status_change_without_input_is_refused() {
         assert!(StatusChange::parse(&event(&Value::Null)).is_err());
         assert!(StatusChange::parse("").is_err());
+    }
+
+    #[test]
+    fn an_order_in_the_index_is_not_recovered_by_its_execution_as_well() {
+        let key = fixtures::order().key().clone();
+        let arn = |name: &str| format!("arn:aws:states:eu-west-1:123456789012:execution:Orders:{name}");
+        let executions = [arn(&key.id.to_string()), arn("01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1")];
+        assert_eq!(not_among(&[key], &executions), [&executions[1]]);
+        assert_eq!(not_among(&[], &executions), [&executions[0], &executions[1]]);
     }
 
     #[tokio::test(start_paused = true)]
