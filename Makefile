@@ -59,7 +59,7 @@ help: ## Lists the commands
 # --- The two commands ---
 
 .PHONY: dev
-dev: free-PORT free-WEB_PORT ## Runs the whole system here until Ctrl-C (PORT=4566 WEB_PORT=5173)
+dev: free-PORT+WEB_PORT ## Runs the whole system here until Ctrl-C (PORT=4566 WEB_PORT=5173)
 	$(call prepare,5)
 	@echo 'Step 4 of 5: install the packages of the web UI (some seconds the first time)'
 	@$(MAKE) web/node_modules
@@ -91,9 +91,9 @@ container-build:
 docker:
 	@tools/docker-host >/dev/null
 
-# For example free-PORT: nothing listens on the port that PORT names.
+# For example free-PORT+WEB_PORT: nothing listens on the ports that PORT and WEB_PORT name, and they are two.
 free-%: prerequisites
-	@python3 tools/port.py '$*=$($*)'
+	@python3 tools/port.py $(foreach name,$(subst +, ,$*),'$(name)=$($(name))')
 
 .PHONY: url
 url: ## Prints the URL of the API that `make dev` runs

@@ -86,6 +86,13 @@ def test_a_port_is_checked_before_anything_starts(
     assert not (cargo / "calls").exists()
 
 
+def test_two_servers_on_one_port_are_refused_before_anything_starts(root: Path, cargo: Path) -> None:
+    port = free_port()
+    ran = make(cargo, "dev", f"PORT={port}", f"WEB_PORT={port}", cwd=root)
+    assert ran.stderr.startswith(f"error: PORT and WEB_PORT are both {port}: "), ran.stderr
+    assert (ran.returncode, ran.stdout, (cargo / "calls").exists()) == (FAILED, "", False)
+
+
 @pytest.mark.parametrize(("verb", "steps"), [("dev", 5), ("watch", 4), ("start-api", 5)])
 def test_a_start_counts_its_steps(root: Path, cargo: Path, verb: str, steps: int) -> None:
     planned = make(cargo, "--dry-run", verb, cwd=root).stdout
