@@ -299,5 +299,6 @@ lock: ## Updates the pinned tools after an edit of tools/*.in
 	    tools/$$name.in --output-file tools/$$name.txt; done
 
 .PHONY: clean
-clean: ## Removes all builds and installed tools
-	rm -rf target .tools
+clean: ## Removes all builds and everything that was installed in the checkout
+	rm -rf target .tools .aws-sam .schemathesis packaged.yaml web/dist web/src/api/schema.d.ts
+	find . \( -name node_modules -o -name __pycache__ -o -name .pytest_cache -o -name .ruff_cache \) -prune -exec rm -rf {} +

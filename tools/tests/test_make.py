@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -109,6 +110,24 @@ def test_the_makefile_of_another_folder_is_refused(root: Path, cargo: Path) -> N
     ran = make(cargo, "--file", str(root / "Makefile"), "help", cwd=cargo)
     assert "Run make in the root folder of the checkout" in ran.stderr
     assert ran.returncode == FAILED
+
+
+def test_clean_leaves_nothing_that_git_ignores_and_everything_else(root: Path, cargo: Path, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    sources = ["Makefile", "template.yaml", "web/src/main.tsx", "web/e2e/package.json", "tools/tests/test_make.py"]
+    leftovers = []
+    for pattern in (root / ".gitignore").read_text().split():
+        # A pattern without a slash before its end is for every folder.
+        folders = [""] if pattern.startswith("/") else ["web", "web/e2e", "openapi", "tools/clients", "tools/tests"]
+        name = f"{pattern}file" if pattern.endswith("/") else pattern
+        leftovers += [f"{folder}/{name}".lstrip("/") for folder in folders]
+    for path in [*sources, *leftovers]:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / path).touch()
+    shutil.copy(root / "Makefile", checkout)
+    assert make(cargo, "clean", cwd=checkout).returncode == 0
+    left = [path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()]
+    assert sorted(left) == sorted(sources)
 
 
 # Answers to `docker info` and `docker context inspect`.
