@@ -7,6 +7,12 @@ import { addPerson, api, recordOrder } from "./stack.ts";
 /** Headers of an answer after which the web UI does not try again by itself, because that would take too long. */
 const LATER = { "Retry-After": "60" };
 
+/** Returns an id that contains this time, in milliseconds. */
+function idMadeAt(instant: number): string {
+  const time = instant.toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7c3a-b3a1-3c1cf4a3e2b1`;
+}
+
 /** Asserts that axe finds nothing serious on the page as it is. */
 async function expectAccessible(page: Page, view: string): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).analyze();
@@ -68,13 +74,8 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     const order = await recordOrder(ann);
 
-    // An id has the time at which it was made: this order should be saved by now.
-    const aMinuteAgo = (Date.now() - 60_000).toString(16).padStart(12, "0");
-    await open(
-      page,
-      ann,
-      `/orders/${ann.userId}/${aMinuteAgo.slice(0, 8)}-${aMinuteAgo.slice(8)}-7c3a-b3a1-3c1cf4a3e2b1`,
-    );
+    // As after a reload of the page of an order that should be saved by now.
+    await open(page, ann, `/orders/${ann.userId}/${idMadeAt(Date.now() - 60_000)}`);
     await expect(page.getByText("Saving the order takes longer than usual")).toBeVisible();
     await expectAccessible(page, "order that is not saved yet");
 
