@@ -59,7 +59,7 @@ help: ## Lists the commands
 # --- The two commands ---
 
 .PHONY: dev
-dev: free-PORT free-WEB_PORT ## Runs the whole system here until Ctrl-C (PORT=4566 WEB_PORT=5173)
+dev: free-PORT+WEB_PORT ## Runs the whole system here until Ctrl-C (PORT=4566 WEB_PORT=5173)
 	$(call prepare,5)
 	@echo 'Step 4 of 5: install the packages of the web UI (some seconds the first time)'
 	@$(MAKE) web/node_modules
@@ -91,9 +91,9 @@ container-build:
 docker:
 	@tools/docker-host >/dev/null
 
-# For example free-PORT: nothing listens on the port that PORT names.
+# For example free-PORT+WEB_PORT: nothing listens on the ports that PORT and WEB_PORT name, and they are two.
 free-%: prerequisites
-	@python3 tools/port.py '$*=$($*)'
+	@python3 tools/port.py $(foreach name,$(subst +, ,$*),'$(name)=$($(name))')
 
 .PHONY: url
 url: ## Prints the URL of the API that `make dev` runs
@@ -199,7 +199,7 @@ docs: free-DOCS_PORT tools openapi/node_modules web/node_modules ## Serves opena
 	@mkdir -p target/docs
 	@cp openapi/page.html target/docs/index.html
 	@cp openapi/node_modules/swagger-ui-dist/swagger-ui{.css,-bundle.js} target/docs/
-	@token=$$(tools/run local token 2>/dev/null || true); \
+	@token=$$([ -z "$$ORDER_API_STACK" ] || tools/run local token || true); \
 	  python -c 'import json, sys, yaml; \
 	    print("const openapi =", json.dumps(yaml.safe_load(open("openapi.yaml"))), ", token =", json.dumps(sys.argv[1]))' \
 	    "$$token" >target/docs/document.js
@@ -299,5 +299,6 @@ lock: ## Updates the pinned tools after an edit of tools/*.in
 	    tools/$$name.in --output-file tools/$$name.txt; done
 
 .PHONY: clean
-clean: ## Removes all builds and installed tools
-	rm -rf target .tools
+clean: ## Removes all builds and everything that was installed in the checkout
+	rm -rf target .tools .aws-sam .schemathesis packaged.yaml web/dist web/src/api/schema.d.ts
+	find . \( -name node_modules -o -name __pycache__ -o -name .pytest_cache -o -name .ruff_cache \) -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
+from confirm import add_yes, refusal
 from samconfig import outputs, parser, settings
 
 DIST = Path("web/dist")
@@ -27,6 +28,8 @@ FOR_A_YEAR = "public, max-age=31536000, immutable"
 NEVER = "no-cache"
 # Files that are published last. All other files keep their names, too, but nothing breaks if they are mixed.
 LAST = ("config.json", "index.html")
+WARNING = "After this nobody can use the web UI of {stack_name}, until make deploy-web publishes it again."
+QUESTION = "Delete all its files? Type yes: "
 # Limit of S3 for one request.
 MOST_DELETIONS = 1000
 # The machine's own tables are not read: they differ.
@@ -113,15 +116,27 @@ def run(cloudformation: BaseClient, s3: BaseClient, cloudfront: BaseClient, name
     return []
 
 
+def objections(environment: dict, *, is_confirmed: bool) -> list[str]:
+    """Asks before the bucket is emptied, where sam deploy asks, too; returns the reason not to go on, if any."""
+    if not environment.get("confirm_changeset"):
+        return []
+    warning, is_terminal = WARNING.format_map(environment), sys.stdin.isatty()
+    reason = refusal(warning, QUESTION, input, is_terminal=is_terminal, is_confirmed=is_confirmed)
+    return [reason] if reason else []
+
+
 def main() -> int:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--empty", action="store_true", help="empty the bucket instead")
+    add_yes(arguments)
     arguments = arguments.parse_args()
     environment = settings(arguments.config_env)
+    problems = objections(environment, is_confirmed=arguments.yes) if arguments.empty else []
     try:
-        services = ("cloudformation", "s3", "cloudfront")
-        clients = [boto3.client(service, region_name=environment["region"]) for service in services]
-        problems = run(*clients, environment["stack_name"], None if arguments.empty else DIST)
+        if not problems:
+            services = ("cloudformation", "s3", "cloudfront")
+            clients = [boto3.client(service, region_name=environment["region"]) for service in services]
+            problems = run(*clients, environment["stack_name"], None if arguments.empty else DIST)
     except (BotoCoreError, ClientError) as error:
         problems = [str(error)]
     for line in problems:

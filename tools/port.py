@@ -1,4 +1,4 @@
-"""Checks that a server of this machine can use a port. Usage: `port.py PORT=4566`.
+"""Checks that servers of this machine can use these ports. Usage: `port.py PORT=4566 WEB_PORT=5173`.
 
 make calls it before it compiles or starts anything.
 """
@@ -37,11 +37,16 @@ def problem(name: str, value: str) -> str | None:
 
 
 def main() -> int:
-    name, _, value = sys.argv[1].partition("=")
-    found = problem(name, value)
-    if found:
-        print(f"error: {found}", file=sys.stderr)
-    return 1 if found else 0
+    names = {}
+    for argument in sys.argv[1:]:
+        name, _, value = argument.partition("=")
+        found = problem(name, value)
+        if not found and (other := names.setdefault(int(value), name)) != name:
+            found = f"{other} and {name} are both {value}: choose another port for one of them"
+        if found:
+            print(f"error: {found}", file=sys.stderr)
+            return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ The function settle-order decides and records; this asks the operator first, inv
 import argparse
 import json
 import sys
-from collections.abc import Callable
 
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from confirm import add_yes, refusal
 from samconfig import outputs, parser, settings
 
 OUTPUT = "SettleFunctionName"
@@ -21,20 +21,6 @@ ONCE = Config(retries={"total_max_attempts": 1})
 WARNING = """Order {id}
 Look at the payment provider's account first. If the payment is there without its refund, refund it now, by hand."""
 QUESTION = "Is everything that was paid for this order refunded? Type yes: "
-
-
-def refusal(key: dict, read: Callable[[str], str], *, is_terminal: bool, is_confirmed: bool) -> str | None:
-    """Warns the operator, asks unless --yes was given, and returns the reason not to go on, if there is one."""
-    print(WARNING.format_map(key), flush=True)
-    if is_confirmed:
-        return None
-    if not is_terminal:
-        return "there is no terminal to ask on: give --yes to confirm"
-    try:
-        answer = read(QUESTION)
-    except EOFError:
-        answer = ""
-    return None if answer.strip() == "yes" else "not confirmed; nothing has changed"
 
 
 def settle(cloudformation: BaseClient, functions: BaseClient, stack: str, key: dict) -> dict:
@@ -62,7 +48,8 @@ def run(arguments: argparse.Namespace, config: dict) -> dict:
     key = {"id": arguments.order}
     if not arguments.order:
         return {"error": "name the order: make settle ORDER=id"}
-    if error := refusal(key, input, is_terminal=sys.stdin.isatty(), is_confirmed=arguments.yes):
+    warning = WARNING.format_map(key)
+    if error := refusal(warning, QUESTION, input, is_terminal=sys.stdin.isatty(), is_confirmed=arguments.yes):
         return {"error": error}
     cloudformation = boto3.client("cloudformation", region_name=config["region"])
     functions = boto3.client("lambda", region_name=config["region"], config=ONCE)
@@ -72,7 +59,7 @@ def run(arguments: argparse.Namespace, config: dict) -> dict:
 def main() -> int:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--order", required=True, help="id of the order")
-    arguments.add_argument("--yes", action="store_true", help="does not ask")
+    add_yes(arguments)
     given = arguments.parse_args()
     try:
         answer = run(given, settings(given.config_env))

@@ -37,6 +37,22 @@ export function localStack(): Plugin | undefined {
   };
 }
 
+/**
+ * Serves the sources of the web UI with a deployed stack: `/config.json` and the API under `/api` come from its own web
+ * UI. WEB_URL is the stack's output WebUrl. Without that variable, or with a local stack, the plugin does nothing.
+ */
+export function deployedStack(): Plugin | undefined {
+  const { ORDER_API_STACK, WEB_URL } = process.env;
+  if (ORDER_API_STACK || !WEB_URL) return undefined;
+  if (!URL.canParse(WEB_URL)) throw new Error(`WEB_URL=${WEB_URL} is not a URL, such as https://orders.example.com`);
+  const rule: ProxyOptions = { target: new URL(WEB_URL).origin, changeOrigin: true };
+  return {
+    name: "deployed-stack",
+    // Cognito would not redirect to another port.
+    config: () => ({ server: { strictPort: true, proxy: { "/api/": rule, "/config.json": rule } } }),
+  };
+}
+
 function proxy(stack: Stack, isPreview = false): Record<string, ProxyOptions> {
   // The emulator listens on IPv4 only.
   const target = stack.endpoint.replace("localhost", "127.0.0.1");

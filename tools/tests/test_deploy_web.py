@@ -5,6 +5,8 @@ publish to the emulator.
 """
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from deploy_web import CONFIG, HOSTING, run
+import deploy_web
+from deploy_web import CONFIG, HOSTING, QUESTION, run
 
 STACK = "order-api-dev"
 OUTPUTS = {
@@ -38,11 +41,11 @@ class Aws:
         self.clients = [session.client(service) for service in ("cloudformation", "s3", "cloudfront")]
         self.cloudformation, self.s3, self.cloudfront = self.stubs = [Stubber(client) for client in self.clients]
 
-    def stack(self, **outputs: str) -> None:
+    def stack(self, name: str = STACK, **outputs: str) -> None:
         """Expects a request for the stack, which has these outputs."""
-        described = {"StackName": STACK, "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": "UPDATE_COMPLETE"}
+        described = {"StackName": name, "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": "UPDATE_COMPLETE"}
         described["Outputs"] = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
-        self.cloudformation.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": STACK})
+        self.cloudformation.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": name})
 
     def files(self, prefix: str, *pages: list[str]) -> None:
         """Expects requests for the keys with this prefix, and answers with these pages."""
@@ -157,14 +160,49 @@ def test_an_empty_bucket_stays_empty(aws: Aws, capsys) -> None:
     assert capsys.readouterr().out == "bucket: deleted 0 files\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--empty"]])
-def test_an_error_is_one_line_and_an_exit_code(arguments: list[str], root: Path, tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "tools/deploy_web.py", "--config-env", "dev", *arguments],
+def script(root: Path, home: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "tools/deploy_web.py", *arguments],
         cwd=root,
-        env={"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"},
+        env={"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"},
+        stdin=stdin,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+# Only prod asks, and only before it is emptied.
+@pytest.mark.parametrize("arguments", [["dev"], ["dev", "--empty"], ["prod"]])
+def test_an_error_is_one_line_and_an_exit_code(arguments: list[str], root: Path, tmp_path: Path) -> None:
+    ended = script(root, tmp_path, "--config-env", *arguments)
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "error: Unable to locate credentials\n")
+
+
+def test_without_a_terminal_prod_is_not_emptied(root: Path, tmp_path: Path) -> None:
+    ended = script(root, tmp_path, "--config-env", "prod", "--empty")
+    assert (ended.returncode, ended.stderr) == (1, "error: there is no terminal to ask on: give --yes to confirm\n")
+    assert ended.stdout.startswith("After this nobody can use the web UI of order-api-prod")
+
+
+def test_on_a_terminal_prod_asks(root: Path, tmp_path: Path) -> None:
+    terminal, stdin = pty.openpty()
+    os.write(terminal, b"no\n")
+    ended = script(root, tmp_path, "--config-env", "prod", "--empty", stdin=stdin)
+    os.close(terminal)
+    os.close(stdin)
+    assert (ended.returncode, ended.stderr) == (1, "error: not confirmed; nothing has changed\n")
+    assert ended.stdout.endswith(QUESTION)
+
+
+def test_prod_is_emptied_if_it_is_confirmed(aws: Aws, root: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    aws.stack("order-api-prod", **OUTPUTS)
+    aws.files("", ["index.html"])
+    aws.deletion("index.html")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["deploy_web.py", "--config-env", "prod", "--empty", "--yes"])
+    clients = iter(aws.clients)
+    monkeypatch.setattr(deploy_web.boto3, "client", lambda *_, **__: next(clients))
+    assert deploy_web.main() == 0
+    assert capsys.readouterr().out.endswith("bucket: deleted 1 files\n")
+    aws.s3.assert_no_pending_responses()

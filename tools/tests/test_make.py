@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -42,6 +43,11 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 def make(folder: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs make in `cwd`, with the programs of the folder before all others."""
     environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
@@ -64,15 +70,28 @@ def test_values_reach_the_program_as_they_were_typed(root: Path, cargo: Path) ->
 
 @pytest.mark.parametrize(
     ("verb", "variable"),
-    [("dev", "PORT"), ("watch", "WATCH_PORT"), ("start-api", "START_API_PORT"), ("docs", "DOCS_PORT")],
+    [
+        ("dev", "PORT"),
+        ("dev", "WEB_PORT"),
+        ("watch", "WATCH_PORT"),
+        ("start-api", "START_API_PORT"),
+        ("docs", "DOCS_PORT"),
+    ],
 )
 def test_a_port_is_checked_before_anything_starts(
     root: Path, cargo: Path, taken_port: int, verb: str, variable: str
 ) -> None:
-    ran = make(cargo, verb, f"{variable}={taken_port}", cwd=root)
+    ran = make(cargo, verb, f"PORT={free_port()}", f"{variable}={taken_port}", cwd=root)
     assert ran.stderr.startswith(f"error: port {taken_port} is in use: "), ran.stderr
     assert (ran.returncode, ran.stdout) == (FAILED, "")
     assert not (cargo / "calls").exists()
+
+
+def test_two_servers_on_one_port_are_refused_before_anything_starts(root: Path, cargo: Path) -> None:
+    port = free_port()
+    ran = make(cargo, "dev", f"PORT={port}", f"WEB_PORT={port}", cwd=root)
+    assert ran.stderr.startswith(f"error: PORT and WEB_PORT are both {port}: "), ran.stderr
+    assert (ran.returncode, ran.stdout, (cargo / "calls").exists()) == (FAILED, "", False)
 
 
 @pytest.mark.parametrize(("verb", "steps"), [("dev", 5), ("watch", 4), ("start-api", 5)])
@@ -91,6 +110,24 @@ def test_the_makefile_of_another_folder_is_refused(root: Path, cargo: Path) -> N
     ran = make(cargo, "--file", str(root / "Makefile"), "help", cwd=cargo)
     assert "Run make in the root folder of the checkout" in ran.stderr
     assert ran.returncode == FAILED
+
+
+def test_clean_leaves_nothing_that_git_ignores_and_everything_else(root: Path, cargo: Path, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    sources = ["Makefile", "template.yaml", "web/src/main.tsx", "web/e2e/package.json", "tools/tests/test_make.py"]
+    leftovers = []
+    for pattern in (root / ".gitignore").read_text().split():
+        # A pattern without a slash before its end is for every folder.
+        folders = [""] if pattern.startswith("/") else ["web", "web/e2e", "openapi", "tools/clients", "tools/tests"]
+        name = f"{pattern}file" if pattern.endswith("/") else pattern
+        leftovers += [f"{folder}/{name}".lstrip("/") for folder in folders]
+    for path in [*sources, *leftovers]:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / path).touch()
+    shutil.copy(root / "Makefile", checkout)
+    assert make(cargo, "clean", cwd=checkout).returncode == 0
+    left = [path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()]
+    assert sorted(left) == sorted(sources)
 
 
 # Answers to `docker info` and `docker context inspect`.

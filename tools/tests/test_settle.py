@@ -6,7 +6,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from settle import ONCE, OUTPUT, QUESTION, refusal, settle
+from settle import ONCE, OUTPUT, QUESTION, settle
 
 STACK = "order-api-dev"
 FUNCTION = "order-api-dev-SettleOrderFunction-1ABC"
@@ -106,39 +106,6 @@ def test_the_function_is_invoked_once(aws) -> None:
     assert aws.clients[1].meta.config.retries["total_max_attempts"] == 1
 
 
-def never(question: str) -> str:
-    raise AssertionError(question)
-
-
-def end_of_file(_: str) -> str:
-    raise EOFError
-
-
-@pytest.mark.parametrize("answer", ["yes", " yes \n"])
-def test_an_operator_is_warned_and_confirms(answer: str, capsys) -> None:
-    asked = []
-    read = lambda question: asked.append(question) or answer  # noqa: E731
-    assert refusal(KEY, read, is_terminal=True, is_confirmed=False) is None
-    assert asked == [QUESTION]
-    warning = capsys.readouterr().out
-    assert warning.startswith(f"Order {KEY['id']}\nLook at the payment provider's account first. ")
-
-
-@pytest.mark.parametrize("read", [lambda _: "no", lambda _: "", lambda _: "y", end_of_file])
-def test_anything_but_yes_changes_nothing(read: Callable[[str], str]) -> None:
-    assert refusal(KEY, read, is_terminal=True, is_confirmed=False) == "not confirmed; nothing has changed"
-
-
-def test_yes_on_the_command_line_warns_and_does_not_ask(capsys) -> None:
-    assert refusal(KEY, never, is_terminal=False, is_confirmed=True) is None
-    assert "Look at the payment provider's account first" in capsys.readouterr().out
-
-
-def test_without_a_terminal_nobody_is_asked() -> None:
-    problem = "there is no terminal to ask on: give --yes to confirm"
-    assert refusal(KEY, never, is_terminal=False, is_confirmed=False) == problem
-
-
 def run(root: Path, home: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "tools/settle.py", *arguments],
@@ -166,11 +133,12 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert (ended.returncode, ended.stderr) == (1, error)
 
 
-def test_on_a_terminal_it_asks(root: Path, tmp_path: Path) -> None:
+def test_on_a_terminal_it_warns_and_asks(root: Path, tmp_path: Path) -> None:
     terminal, stdin = pty.openpty()
     os.write(terminal, b"no\n")
     ended = run(root, tmp_path, "--config-env", "dev", "--order", "7", stdin=stdin)
     os.close(terminal)
     os.close(stdin)
     assert (ended.returncode, ended.stderr) == (1, "error: not confirmed; nothing has changed\n")
+    assert ended.stdout.startswith("Order 7\nLook at the payment provider's account first. ")
     assert ended.stdout.endswith(QUESTION)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from test_template import of_type, translate
+from test_template import accepted, of_type, translate
 
 # Policies that AWS manages, by their documented ids.
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -136,7 +136,7 @@ def test_everything_is_served_over_https_only(distribution: dict, behaviors: dic
 def test_only_assets_with_hashed_names_are_cached(distribution: dict, behaviors: dict) -> None:
     policies = {path: behavior["CachePolicyId"] for path, behavior in behaviors.items()}
     assert policies == {"*": CACHING_DISABLED, "/api/*": CACHING_DISABLED, "/assets/*": CACHING_OPTIMIZED}
-    # CloudFront always keeps these errors, for ten seconds by default. There is no page of ours for any of them: it
+    # CloudFront keeps these errors of assets for ten seconds by default. There is no page of ours for any of them: it
     # would replace the API's problems.
     errors = {error.pop("ErrorCode"): error for error in distribution["CustomErrorResponses"]}
     assert errors == {code: {"ErrorCachingMinTTL": 0} for code in (404, 414, 500, 501, 502, 503, 504)}
@@ -264,6 +264,31 @@ def test_the_sign_in_leads_back_to_the_web_ui_and_to_urls_that_are_added(templat
         for name in ("CallbackUrls", "LogoutUrls"):
             assert (f"{name}=http://localhost:5173/" in overrides) is url
         assert ("localhost" in str(overrides)) is url
+
+
+@pytest.mark.parametrize("parameter", ["CallbackUrls", "LogoutUrls"])
+def test_urls_that_are_added_may_have_the_scheme_of_an_app(template: dict, parameter: str) -> None:
+    good = [
+        "",
+        "https://orders.example.com/",
+        "http://localhost:5173/,https://orders.example.com/",
+        "com.example.orders://signed-in",
+    ]
+    bad = ["orders.example.com", "https://", "https://a.example/, https://b.example/", "https://a.example/,", "*"]
+    assert accepted(template, parameter, good + bad) == good
+
+
+def test_the_domain_is_one_that_browsers_name(template: dict) -> None:
+    good = ["", "orders.example.com", "orders.xn--bcher-kva.example"]
+    bad = [
+        "https://orders.example.com",
+        "Orders.example.com",
+        "orders.example.com/",
+        "*.example.com",
+        "orders",
+        "a.b:443",
+    ]
+    assert accepted(template, "WebDomainName", good + bad) == good
 
 
 def test_a_domain_needs_a_certificate(template: dict) -> None:

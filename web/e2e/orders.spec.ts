@@ -107,6 +107,32 @@ test("a form survives while the API does not answer, and is sent once", async ({
   await expect.poll(async () => (await ordersOf(ann)).map(({ quantity }) => quantity)).toEqual(["5"]);
 });
 
+test("errors that are no answers of the API are shown, and both the list and the order can be tried again", async ({
+  page,
+  ann,
+  allowed,
+}) => {
+  allowed.push(NOT_FOUND, /^503 (GET|POST) \/api\/orders$/);
+  // As CloudFront answers if it can't reach the API.
+  const body = "<!DOCTYPE html><html><body><h1>503 ERROR</h1>The request could not be satisfied.</body></html>";
+  await page.route("**/api/**", (route) => route.fulfill({ status: 503, contentType: "text/html", body }));
+  await open(page, ann);
+  await expect(page.getByText("The orders could not be loaded")).toBeVisible();
+  await expect(page.getByText("The API answered 503.")).toBeVisible();
+  await page.getByRole("link", { name: "Submit an order" }).click();
+  await fillOrder(page, "6");
+  await page.getByRole("button", { name: "Submit order" }).click();
+  await expect(page.getByText("It is not known if the order was submitted")).toBeVisible();
+  await expect(page.getByText("The API answered 503.")).toBeVisible();
+
+  await page.unrouteAll();
+  await page.getByRole("button", { name: "Send it again" }).click();
+  await expect(page.getByText("The order is submitted.")).toBeVisible();
+  await page.getByRole("link", { name: "Orders", exact: true }).click();
+  await expect(page.getByRole("cell", { name: RESTAURANT })).toBeVisible();
+  await expect.poll(async () => (await ordersOf(ann)).map(({ quantity }) => quantity)).toEqual(["6"]);
+});
+
 test("a list that can't be loaded offers to try again", async ({ page, ann, allowed }) => {
   allowed.push(/^net::ERR_CONNECTION_REFUSED GET \/api\/orders$/);
   await recordOrder(ann);

@@ -2,7 +2,16 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
 import { expect, open, test } from "./fixtures.ts";
-import { addPerson, recordOrder } from "./stack.ts";
+import { addPerson, api, recordOrder } from "./stack.ts";
+
+/** Headers of an answer after which the web UI does not try again by itself, because that would take too long. */
+const LATER = { "Retry-After": "60" };
+
+/** Returns an id that contains this time, in milliseconds. */
+function idMadeAt(instant: number): string {
+  const time = instant.toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7c3a-b3a1-3c1cf4a3e2b1`;
+}
 
 /** Asserts that axe finds nothing serious on the page as it is. */
 async function expectAccessible(page: Page, view: string): Promise<void> {
@@ -50,6 +59,50 @@ for (const colorScheme of ["light", "dark"] as const) {
     await open(page, admin);
     await expect(page.getByRole("heading", { name: "Everybody's orders" })).toBeVisible();
     await expectAccessible(page, "everybody's list");
+    await page.getByRole("textbox", { name: "User id" }).fill(ann.userId);
+    await page.getByRole("button", { name: "Show their orders" }).click();
+    await page.getByRole("link", { name: order.id }).waitFor();
+    await expectAccessible(page, "list of one user");
+  });
+
+  test(`axe finds nothing serious when something is wrong in the ${colorScheme} theme`, async ({
+    page,
+    ann,
+    allowed,
+  }) => {
+    allowed.push(/^404 GET \/api\/orders\//, /^503 (GET|POST) \/api\/orders$/, /^412 PUT \/api\/orders\//);
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    const order = await recordOrder(ann);
+
+    // As after a reload of the page of an order that should be saved by now.
+    await open(page, ann, `/orders/${ann.userId}/${idMadeAt(Date.now() - 60_000)}`);
+    await expect(page.getByText("Saving the order takes longer than usual")).toBeVisible();
+    await expectAccessible(page, "order that is not saved yet");
+
+    await open(page, ann, `/orders/${ann.userId}/01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1`);
+    await expect(page.getByText("There is no such order")).toBeVisible();
+    await expectAccessible(page, "missing order");
+
+    await page.route(/\/api\/orders(\?|$)/, (route) => route.fulfill({ status: 503, headers: LATER }));
+    await page.getByRole("link", { name: "Show the orders" }).click();
+    await expect(page.getByText("The orders could not be loaded")).toBeVisible();
+    await expectAccessible(page, "list that can't be loaded");
+
+    await page.getByRole("link", { name: "Submit an order" }).click();
+    await page.getByLabel("Restaurant").fill("Restaurant 3");
+    await page.getByRole("button", { name: "Submit order" }).click();
+    await expect(page.getByRole("button", { name: "Send it again" })).toBeVisible();
+    await expectAccessible(page, "unknown outcome");
+
+    await page.unrouteAll();
+    await page.getByRole("link", { name: "Cancel" }).click();
+    await page.getByRole("link", { name: order.id }).click();
+    await page.getByRole("button", { name: "Change" }).click();
+    await api("PUT", `/orders/${order.user_id}/order/${order.id}`, { restaurant_id: "Restaurant 4", quantity: 7 });
+    await page.getByLabel("Quantity").fill("9");
+    await page.getByRole("button", { name: "Change order" }).click();
+    await expect(page.getByRole("table", { name: "Changes of the order" })).toBeVisible();
+    await expectAccessible(page, "changes by somebody else");
   });
 }
 
