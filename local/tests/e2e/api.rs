@@ -179,13 +179,15 @@ async fn a_body_says_one_thing_in_utf_8() {
     let body = |fields: &str| format!(r#"{{"user_id":"{name}","restaurant_id":"R",{fields}}}"#).into_bytes();
     for (fields, bad) in [
         (r#""quantity":1,"quantity":2"#.to_owned(), "quantity"),
-        (r#""quantity":1,"total":{"amount":1,"amount":2}"#.to_owned(), "amount"),
+        (r#""quantity":1,"total":{"amount":1,"amount":2}"#.to_owned(), "total"),
         (r#""quantity":0.9999999999999999"#.to_owned(), "quantity"),
         (r#""quantity":1,"total":1e400"#.to_owned(), "total"),
         (format!(r#""quantity":1,"total":{}{}"#, "[".repeat(200), "]".repeat(200)), "total"),
     ] {
         assert_eq!(put(body(&fields)).await.problem(400), [bad], "{fields}");
     }
+    let nested = put(body(r#""quantity":1,"total":{"amount":1,"amount":2}"#)).await.is(400).json();
+    assert_eq!(nested["detail"], r#"total: must have the name "amount" once in an object"#);
     // A gateway may replace bytes that are not UTF-8 before the function sees them.
     let not_utf_8 = [br#"{"user_id":"Ann ""#.as_slice(), b"\xe9", br#"","restaurant_id":"R","quantity":1}"#].concat();
     let fields = put(not_utf_8).await.problem(400);
