@@ -116,6 +116,7 @@ test: ## Runs all tests and prints the time of each phase
 	$(PHASE) unit $(MAKE) unit
 	$(PHASE) template $(MAKE) template
 	$(PHASE) web $(MAKE) web
+	$(PHASE) pipeline $(MAKE) pipeline
 	$(PHASE) release-build $(MAKE) release-build check-zips
 	$(PHASE) host-build $(MAKE) host-build
 	$(PHASE) e2e $(MAKE) e2e
@@ -149,6 +150,10 @@ template: ## Checks the template and the tools
 .PHONY: web
 web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
 	cd web && npm run --silent check
+
+.PHONY: pipeline
+pipeline: pipeline/node_modules ## Checks the program that makes the pipeline: types, lints, unit tests
+	cd pipeline && npm run --silent check
 
 .PHONY: release-build
 release-build: ## Builds the arm64 zips for AWS in target/lambda
