@@ -142,9 +142,11 @@ unit: ## Runs every Rust test that needs no running system
 	cargo test --quiet --locked --workspace
 
 .PHONY: template
-template: ## Checks the template and the tools
+template: ## Checks the templates, the workflows and the tools
 	sam validate --lint
-	cfn-lint template.yaml
+	cfn-lint template.yaml pipeline/state.yaml pipeline/github-oidc.yaml
+	zizmor --offline --quiet .github/workflows
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	pytest --quiet tools/tests
 
 .PHONY: web
