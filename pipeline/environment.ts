@@ -26,56 +26,21 @@ export class Environment extends pulumi.ComponentResource {
   ) {
     super("order-api:pipeline:Environment", name);
     const inside = { parent: this };
+    // As in samconfig.toml.
     const stack = `order-api-${name}`;
-    const stackName = `${NAME}-${name}-stack`;
+    const roleName = `${NAME}-${name}-stack`;
     const limit = new aws.iam.Policy(
-      stackName,
+      roleName,
       {
         // Named, because its ARN is a parameter of the stack and should not change.
-        name: stackName,
+        name: roleName,
         description: `Boundary of the roles of ${stack}`,
         policy: policy(stackBoundary(place, stack)),
       },
       inside,
     );
-    const limitArn = place.globalArn("iam", `policy/${stackName}`);
-    const stackRole = role(stackName, place, "cloudformation", stackRights(place, stack, limitArn), {
-      ...inside,
-      dependsOn: limit,
-    });
-
-    const thisStack = place.arn("cloudformation", `stack/${stack}/*`);
-    const changeStack: Statement[] = [
-      allow(
-        [
-          "cloudformation:CreateChangeSet",
-          "cloudformation:DescribeChangeSet",
-          "cloudformation:DescribeStackEvents",
-          "cloudformation:DescribeStacks",
-          "cloudformation:ExecuteChangeSet",
-          "cloudformation:GetTemplateSummary",
-        ],
-        [thisStack],
-      ),
-      allow(
-        ["cloudformation:CreateChangeSet"],
-        MACROS.map((macro) => place.regionalArn("cloudformation", "aws", `transform/${macro}`)),
-      ),
-      allow(["iam:PassRole"], [stackRole.arn], {
-        StringEquals: { "iam:PassedToService": "cloudformation.amazonaws.com" },
-      }),
-      ...packageRights(place),
-    ];
-    const publishWeb: Statement[] = [
-      allow(["cloudformation:DescribeStacks"], [thisStack]),
-      allow(["s3:ListBucket"], [place.bucket(`${stack}-webbucket-*`)]),
-      allow(["s3:PutObject"], [place.bucket(`${stack}-webbucket-*/*`)]),
-      // CloudFront gives distributions their ids, so they can't be named here.
-      allow(["cloudfront:CreateInvalidation"], [place.globalArn("cloudfront", "distribution/*")]),
-    ];
-    const variables = { DEPLOY_ENV: name };
-    const release = { ...variables, STACK_ROLE: stackRole.arn, STACK_BOUNDARY: limitArn };
-    const project = (step: string, description: string, rights: Statement[], variables: BuildVariables) =>
+    const stackRole = role(roleName, place, "cloudformation", stackRights(place, stack, limit.arn), inside);
+    const project = (step: string, description: string, rights: Statement[], variables: BuildVariables = {}) =>
       new BuildProject(
         `${name}-${step}`,
         {
@@ -86,18 +51,57 @@ export class Environment extends pulumi.ComponentResource {
           // A canary takes its time.
           minutes: 120,
           rights,
-          variables,
+          variables: { DEPLOY_ENV: name, ...variables },
         },
         this,
       );
-    this.prepare = project("prepare", `Creates a change set for ${stack}`, changeStack, release);
-    this.execute = project("execute", `Executes a change set of ${stack}`, changeStack, release);
-    this.web = project("web", `Publishes the web UI of ${stack}`, publishWeb, variables);
+    const rights = releaseRights(place, stack, stackRole.arn);
+    const arns = { STACK_ROLE: stackRole.arn, STACK_BOUNDARY: limit.arn };
+    this.prepare = project("prepare", `Creates a change set for ${stack}`, rights, arns);
+    this.execute = project("execute", `Executes a change set of ${stack}`, rights, arns);
+    this.web = project("web", `Publishes the web UI of ${stack}`, webRights(place, stack));
     this.registerOutputs();
   }
 }
 
 type BuildVariables = Record<string, pulumi.Input<string>>;
+
+/** Rights to create and execute change sets, which CloudFormation then carries out by the role of the stack. */
+function releaseRights(place: Place, stack: string, stackRole: pulumi.Output<string>): Statement[] {
+  return [
+    allow(
+      [
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:DescribeStackEvents",
+        "cloudformation:DescribeStacks",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:GetTemplateSummary",
+      ],
+      [stackArn(place, stack)],
+    ),
+    allow(
+      ["cloudformation:CreateChangeSet"],
+      MACROS.map((macro) => place.regionalArn("cloudformation", "aws", `transform/${macro}`)),
+    ),
+    allow(["iam:PassRole"], [stackRole], { StringEquals: { "iam:PassedToService": "cloudformation.amazonaws.com" } }),
+    ...packageRights(place),
+  ];
+}
+
+function webRights(place: Place, stack: string): Statement[] {
+  return [
+    allow(["cloudformation:DescribeStacks"], [stackArn(place, stack)]),
+    allow(["s3:ListBucket"], [place.bucket(`${stack}-webbucket-*`)]),
+    allow(["s3:PutObject"], [place.bucket(`${stack}-webbucket-*/*`)]),
+    // CloudFront gives distributions their ids, so they can't be named here.
+    allow(["cloudfront:CreateInvalidation"], [place.globalArn("cloudfront", "distribution/*")]),
+  ];
+}
+
+function stackArn(place: Place, stack: string): pulumi.Output<string> {
+  return place.arn("cloudformation", `stack/${stack}/*`);
+}
 
 /** Rights to upload packages to the bucket of the SAM CLI. */
 export function packageRights(place: Place): Statement[] {

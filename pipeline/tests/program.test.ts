@@ -148,7 +148,7 @@ test("roles are assumed by one service, for this account", () => {
 
 test.each(["dev", "prod"])("the stack of %s creates roles only with its boundary", (environment) => {
   const name = `order-api-pipeline-${environment}-stack`;
-  const boundary = `arn:aws:iam::${ACCOUNT}:policy/${name}`;
+  const boundary = `arn:of:aws:iam/policy:Policy:${name}`;
   const rights = rightsOf(name);
   const giving = ["CreateRole", "PutRolePolicy", "AttachRolePolicy", "PutRolePermissionsBoundary"];
   for (const action of giving.map((verb) => `iam:${verb}`)) {

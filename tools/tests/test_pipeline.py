@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_the_change_set_is_exported(artifact: Path, tmp_path: Path) -> None:
         "PREPARED_BY": "run-1",
     }
     assert "prepare --config-env prod --role role --boundary boundary --run run-1" in ran.stderr
+
+
+def test_the_stacks_and_the_region_are_those_of_samconfig(root: Path) -> None:
+    region = yaml.safe_load((root / "pipeline/Pulumi.yaml").read_text())["config"]["aws:region"]
+    config = tomllib.loads((root / "samconfig.toml").read_text())
+    for name in ("dev", "prod"):
+        assert config[name]["global"]["parameters"]["region"] == region
+        assert config[name]["deploy"]["parameters"]["stack_name"] == f"order-api-{name}"
+    assert "`order-api-${name}`" in (root / "pipeline/environment.ts").read_text()
 
 
 # Rights that the resource types declare for what the template does not use, by the name of the feature.
