@@ -116,6 +116,7 @@ test: ## Runs all tests and prints the time of each phase
 	$(PHASE) unit $(MAKE) unit
 	$(PHASE) template $(MAKE) template
 	$(PHASE) web $(MAKE) web
+	$(PHASE) pipeline $(MAKE) pipeline
 	$(PHASE) release-build $(MAKE) release-build check-zips
 	$(PHASE) host-build $(MAKE) host-build
 	$(PHASE) e2e $(MAKE) e2e
@@ -141,14 +142,20 @@ unit: ## Runs every Rust test that needs no running system
 	cargo test --quiet --locked --workspace
 
 .PHONY: template
-template: ## Checks the template and the tools
+template: ## Checks the templates, the workflows and the tools
 	sam validate --lint
-	cfn-lint template.yaml
+	cfn-lint template.yaml pipeline/state.yaml pipeline/github-oidc.yaml
+	zizmor --offline --quiet .github/workflows
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	pytest --quiet tools/tests
 
 .PHONY: web
 web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
 	cd web && npm run --silent check
+
+.PHONY: pipeline
+pipeline: pipeline/node_modules ## Checks the program that makes the pipeline: types, lints, unit tests
+	cd pipeline && npm run --silent check
 
 .PHONY: release-build
 release-build: ## Builds the arm64 zips for AWS in target/lambda

@@ -278,6 +278,12 @@ def test_sam_adds_only_rights_for_logs_and_traces(translated: dict) -> None:
     assert managed == {name: {logs, traces} for name in RIGHTS} | {"OrderStateMachine": {traces}}
 
 
+def test_every_role_has_the_boundary_of_the_parameter(translated: dict) -> None:
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    roles = of_type(translated, "AWS::IAM::Role")
+    assert {name: role.get("PermissionsBoundary") for name, role in roles.items()} == dict.fromkeys(roles, boundary)
+
+
 def test_every_function_is_traced_and_logs_to_the_one_group_with_retention(template: dict, translated: dict) -> None:
     functions = of_type(translated, "AWS::Lambda::Function")
     assert functions.keys() == RIGHTS.keys()

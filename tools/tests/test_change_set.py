@@ -1,0 +1,195 @@
+"""The change sets of the pipeline, with real AWS clients and stubbed responses, and with another program as `sam`."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import WaiterError
+from botocore.stub import Stubber
+
+import change_set
+from change_set import NOTHING, create, execute, failures, prepare
+from samconfig import settings
+
+REGION = "eu-west-1"
+CHANGE_SET = f"arn:aws:cloudformation:{REGION}:123456789012:changeSet/samcli-deploy1/0a"
+STACK = f"arn:aws:cloudformation:{REGION}:123456789012:stack/order-api-prod/0b"
+ROLE = "arn:aws:iam::123456789012:role/order-api-pipeline-prod-stack"
+BOUNDARY = "arn:aws:iam::123456789012:policy/order-api-pipeline-prod-stack"
+CREATED = json.dumps({"type": "result", "status": "changeset_created", "changeset_id": CHANGE_SET})
+UNCHANGED = json.dumps({"type": "result", "status": "no_changes", "message": "No changes to deploy."})
+# Prints what a test wants, and keeps its arguments.
+SAM = """#!{python}
+import json, pathlib, sys
+pathlib.Path({folder!r}, "arguments").write_text(json.dumps(sys.argv[1:]))
+print({output!r})
+sys.exit({status})
+"""
+
+
+class CloudFormation:
+    """CloudFormation, which accepts only the requests that a test expects."""
+
+    def __init__(self) -> None:
+        self.client = boto3.Session("id", "secret", region_name=REGION).client("cloudformation")
+        self.stub = Stubber(self.client)
+
+    def change_set(self, execution: str) -> None:
+        described = {"StackId": STACK, "ExecutionStatus": execution}
+        self.stub.add_response("describe_change_set", described, {"ChangeSetName": CHANGE_SET})
+
+    def stack(self, status: str) -> None:
+        stack = {"StackName": "order-api-prod", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
+        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": STACK})
+
+    def executed(self) -> None:
+        self.stub.add_response("execute_change_set", {}, {"ChangeSetName": CHANGE_SET})
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudFormation]:
+    monkeypatch.setattr(change_set, "WAIT", {"Delay": 0, "MaxAttempts": 3})
+    aws = CloudFormation()
+    with aws.stub:
+        yield aws
+        aws.stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+    monkeypatch.chdir(root)
+    return settings("prod")
+
+
+def sam(folder: Path, monkeypatch: pytest.MonkeyPatch, output: str, status: int = 0) -> Path:
+    """Makes a `sam` that prints the output, and returns the file that gets its arguments."""
+    program = folder / "sam"
+    program.write_text(SAM.format(python=sys.executable, folder=str(folder), output=output, status=status))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder / "arguments"
+
+
+def test_a_change_set_is_created_but_not_executed(
+    environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = sam(tmp_path, monkeypatch, f"Managed S3 bucket: b\n{CREATED}")
+    assert create(environment, ROLE, BOUNDARY) == CHANGE_SET
+    given = json.loads(arguments.read_text())
+    assert given[:5] == ["deploy", "--config-env", "prod", "--template-file", "packaged-template.yaml"]
+    assert {"--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"} < set(given)
+    assert given[given.index("--role-arn") + 1] == ROLE
+
+
+def test_the_boundary_is_added_to_the_parameters_of_samconfig(
+    environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = sam(tmp_path, monkeypatch, CREATED)
+    create(environment, ROLE, BOUNDARY)
+    given = json.loads(arguments.read_text())
+    overrides = given[given.index("--parameter-overrides") + 1 :]
+    assert overrides == [*environment["parameter_overrides"], f"PermissionsBoundary={BOUNDARY}"]
+    assert "Environment=prod" in overrides
+
+
+def test_sam_knows_the_options(root: Path) -> None:
+    command = change_set.sam_deploy({"env": "prod", "parameter_overrides": []}, ROLE, BOUNDARY)
+    shown = subprocess.run(["sam", "deploy", "--help"], check=True, capture_output=True, text=True, cwd=root).stdout
+    for option in [word for word in command if word.startswith("--")]:
+        assert option in shown
+
+
+def test_no_changes_is_success(environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws) -> None:
+    sam(tmp_path, monkeypatch, UNCHANGED)
+    assert create(environment, ROLE, BOUNDARY) == NOTHING
+    execute(aws.client, NOTHING)
+
+
+@pytest.mark.parametrize(("output", "status"), [(CREATED, 1), ("", 0), ('{"type": "changeset"}', 0)])
+def test_a_failure_of_sam_stops_the_stage(
+    output: str, status: int, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam(tmp_path, monkeypatch, output, status)
+    with pytest.raises(SystemExit, match="error: sam deploy has"):
+        create(environment, ROLE, BOUNDARY)
+
+
+def test_the_later_stages_get_the_change_set_its_page_and_the_run(aws, environment: dict) -> None:
+    aws.change_set("AVAILABLE")
+    variables = prepare(aws.client, environment, lambda: CHANGE_SET, "run-1")
+    assert variables == {
+        "CHANGE_SET": CHANGE_SET,
+        "CHANGE_SET_URL": f"https://{REGION}.console.aws.amazon.com/cloudformation/home?region={REGION}"
+        "#/stacks/changesets/changes"
+        "?stackId=arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack%2Forder-api-prod%2F0b"
+        "&changeSetId=arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3AchangeSet%2Fsamcli-deploy1%2F0a",
+        "PREPARED_BY": "run-1",
+    }
+
+
+def test_the_approval_links_the_stack_if_nothing_changes(aws, environment: dict) -> None:
+    variables = prepare(aws.client, environment, lambda: NOTHING, "run-1")
+    assert variables["CHANGE_SET"] == "none"
+    assert variables["CHANGE_SET_URL"].endswith("#/stacks?filteringText=order-api-prod")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("REVIEW_IN_PROGRESS", "CREATE_COMPLETE"), ("UPDATE_COMPLETE", "UPDATE_COMPLETE")],
+)
+def test_the_stage_ends_with_the_change_of_the_stack(aws, before: str, after: str) -> None:
+    aws.change_set("AVAILABLE")
+    aws.stack(before)
+    aws.executed()
+    aws.stack(before.replace("REVIEW", "CREATE").replace("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS"))
+    aws.stack(after)
+    execute(aws.client, CHANGE_SET)
+
+
+def test_a_stack_that_rolls_back_fails_the_stage(aws) -> None:
+    aws.change_set("AVAILABLE")
+    aws.stack("UPDATE_COMPLETE")
+    aws.executed()
+    aws.stack("UPDATE_ROLLBACK_COMPLETE")
+    with pytest.raises(WaiterError):
+        execute(aws.client, CHANGE_SET)
+
+
+def test_a_repeated_stage_executes_a_change_set_once(aws) -> None:
+    aws.change_set("EXECUTE_COMPLETE")
+    execute(aws.client, CHANGE_SET)
+
+
+def test_a_failure_names_the_resources(aws) -> None:
+    def event(resource: str, status: str, **more: str) -> dict:
+        ids = {"StackId": STACK, "EventId": resource, "StackName": "order-api-prod", "LogicalResourceId": resource}
+        return ids | {"Timestamp": "2026-01-01T00:00:00Z", "ResourceStatus": status} | more
+
+    events = [
+        event("order-api-prod", "UPDATE_ROLLBACK_IN_PROGRESS"),
+        event("Second", "UPDATE_FAILED"),
+        event("First", "CREATE_FAILED", ResourceStatusReason="AccessDenied"),
+        event("order-api-prod", "UPDATE_IN_PROGRESS"),
+        event("Fixed", "CREATE_FAILED"),
+    ]
+    aws.stub.add_response("describe_stack_events", {"StackEvents": events}, {"StackName": "order-api-prod"})
+    assert failures(aws.client, "order-api-prod") == ["First: AccessDenied", "Second: UPDATE_FAILED"]
+
+
+@pytest.mark.parametrize(("prepared_by", "executed"), [("run-1", "approved"), ("an-earlier-run", "created")])
+def test_a_rollback_creates_a_change_set_of_its_own(
+    prepared_by: str, executed: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(change_set, "create", lambda *_: "created")
+    monkeypatch.setattr(change_set, "execute", lambda _, name: done.append(name))
+    options = ["execute", "--config-env", "prod", "--role", ROLE, "--boundary", BOUNDARY, "--run", "run-1"]
+    monkeypatch.setattr(sys, "argv", ["", *options, "--change-set", "approved", "--prepared-by", prepared_by])
+    assert change_set.main() == 0
+    assert done == [executed]
