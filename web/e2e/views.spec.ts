@@ -76,7 +76,8 @@ for (const colorScheme of ["light", "dark"] as const) {
 
     // As after a reload of the page of an order that should be saved by now.
     await open(page, ann, `/orders/${ann.userId}/${idMadeAt(Date.now() - 60_000)}`);
-    await expect(page.getByText("Saving the order takes longer than usual")).toBeVisible();
+    // Exactly the heading: the text for screen readers repeats it.
+    await expect(page.getByText("Saving the order takes longer than usual", { exact: true })).toBeVisible();
     await expectAccessible(page, "order that is not saved yet");
 
     await open(page, ann, `/orders/${ann.userId}/01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1`);
