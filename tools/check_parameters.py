@@ -40,7 +40,7 @@ def scheme_and_host(text: str) -> tuple[str, str | None]:
 
 
 def is_here(host: str | None) -> bool:
-    """Returns true if the host is the machine of whoever asks for it, or if there is none."""
+    """Returns true if the host is the reader's own machine, or if there is none."""
     if not host:
         return True
     try:

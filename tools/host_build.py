@@ -24,7 +24,7 @@ def executables(messages: str) -> dict[str, Path]:
 
 
 def zip_bootstrap(executable: Path, archive: Path) -> None:
-    """Zips an executable as Lambda expects it. Whoever reads the archive meanwhile has the old one or the new one."""
+    """Zips an executable as Lambda expects it. Readers of the archive get the old one or the new one, never a part."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = MODE << 16
