@@ -118,12 +118,12 @@ test("errors that are no answers of the API are shown, and both the list and the
   await page.route("**/api/**", (route) => route.fulfill({ status: 503, contentType: "text/html", body }));
   await open(page, ann);
   await expect(page.getByText("The orders could not be loaded")).toBeVisible();
-  await expect(page.getByText("The API answered 503.")).toBeVisible();
+  await expect(page.getByText("The service has a problem at the moment.")).toBeVisible();
   await page.getByRole("link", { name: "Submit an order" }).click();
   await fillOrder(page, "6");
   await page.getByRole("button", { name: "Submit order" }).click();
   await expect(page.getByText("It is not known if the order was submitted")).toBeVisible();
-  await expect(page.getByText("The API answered 503.")).toBeVisible();
+  await expect(page.getByText("The service has a problem at the moment.")).toBeVisible();
 
   await page.unrouteAll();
   await page.getByRole("button", { name: "Send it again" }).click();
