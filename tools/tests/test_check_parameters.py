@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -146,22 +145,24 @@ def commands_of_make(root: Path) -> list[str]:
     return subprocess.run(make, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def commands_of_codebuild(root: Path) -> list[str]:
-    phases = yaml.safe_load((root / "buildspec.yml").read_text())["phases"]
-    commands = [command for phase in phases.values() for command in phase["commands"]]
-    return [command.replace('"$DEPLOY_ENV"', "prod") for command in commands]
+def commands_of_codebuild(buildspec: Path) -> list[str]:
+    """Returns what CodeBuild runs."""
+    phases = yaml.safe_load(buildspec.read_text())["phases"]
+    return [command for phase in phases.values() for command in phase["commands"]]
 
 
-@pytest.mark.parametrize("commands_of", [commands_of_make, commands_of_codebuild])
-def test_the_parameters_are_checked_before_anything_is_built(
-    commands_of: Callable[[Path], list[str]], root: Path
-) -> None:
-    commands = commands_of(root)
-    first = {
-        what: next(n for n, command in enumerate(commands) if re.search(what, command))
-        for what in ("check.parameters", "cargo lambda build|make release-build", "sam deploy")
-    }
-    assert list(first.values()) == sorted(first.values())
+def assert_order(commands: list[str], *patterns: str) -> None:
+    """Asserts that the first command of each pattern comes after that of the pattern before it."""
+    first = [next(n for n, command in enumerate(commands) if re.search(pattern, command)) for pattern in patterns]
+    assert first == sorted(first)
+
+
+def test_the_parameters_are_checked_before_anything_is_built_or_deployed(root: Path) -> None:
+    assert_order(commands_of_make(root), "check.parameters", "cargo lambda build", "sam deploy")
+    # The build is the same for all environments.
+    assert_order(
+        commands_of_codebuild(root / "pipeline/buildspecs/prepare.yml"), "check.parameters", "change_set.py prepare"
+    )
 
 
 def chosen_template(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -191,19 +192,15 @@ def test_an_old_build_of_the_sam_cli_is_not_deployed(
     old = tmp_path / ".aws-sam/build/template.yaml"
     old.parent.mkdir(parents=True)
     shutil.copy(root / "template.yaml", old)
-    shutil.copy(root / "template.yaml", tmp_path / "packaged.yaml")
     # The SAM CLI prefers it.
     assert chosen_template("sam deploy --config-env prod", tmp_path, monkeypatch) == old
 
     (deployed,) = [line for line in commands_of_make(root) if line.startswith("sam deploy")]
     assert chosen_template(deployed, tmp_path, monkeypatch) == tmp_path / "template.yaml"
-    packaged, deployed = [line for line in commands_of_codebuild(root) if line.startswith("sam ")]
+    (packaged,) = [line for line in commands_of_codebuild(root / "buildspec.yml") if line.startswith("sam ")]
     assert chosen_template(packaged, tmp_path, monkeypatch) == tmp_path / "template.yaml"
-    assert chosen_template(deployed, tmp_path, monkeypatch) == tmp_path / "packaged.yaml"
 
 
-def test_only_people_are_asked_before_a_deployment_to_prod(root: Path) -> None:
+def test_make_asks_before_a_deployment_to_prod(root: Path) -> None:
     (made,) = [line for line in commands_of_make(root) if line.startswith("sam deploy")]
-    (built,) = [line for line in commands_of_codebuild(root) if line.startswith("sam deploy")]
-    assert "--no-confirm-changeset" in built.split()
     assert "--no-confirm-changeset" not in made.split()
