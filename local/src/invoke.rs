@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::Stack;
 
+/// Alias by which every function is called.
+pub const ALIAS: &str = "live";
+
 /// Answer of a function.
 #[derive(Debug)]
 pub struct Answer {
@@ -25,7 +28,8 @@ pub async fn invoke(stack: &Stack, function: &str, event: &Value) -> anyhow::Res
     let deployed = functions.get(function).with_context(|| format!("the stack has no function {function}"))?;
     let name = deployed.function_name().context("a function without a name")?;
     let lambda = Client::new(&stack.sdk_config().await);
-    let invoked = lambda.invoke().function_name(name).payload(Blob::new(serde_json::to_vec(event)?)).send().await?;
+    let invoke = lambda.invoke().function_name(name).qualifier(ALIAS);
+    let invoked = invoke.payload(Blob::new(serde_json::to_vec(event)?)).send().await?;
     let payload = invoked.payload().context("a response without a payload")?;
     let payload = serde_json::from_slice(payload.as_ref()).context("the function's answer")?;
     Ok(Answer { payload, failed: invoked.function_error().is_some() })

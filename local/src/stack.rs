@@ -47,9 +47,9 @@ pub struct Stack {
     pub state_machine: String,
     /// ARN of the topic to which final orders are published.
     pub notifications_topic: String,
-    /// Name of the function that settles orders that have not been settled in time.
+    /// Alias of the function that settles orders that have not been settled in time.
     pub sweep_function: String,
-    /// Name of the function that closes a refund made by hand.
+    /// Alias of the function that closes a refund made by hand.
     pub settle_function: String,
     /// Name of the functions' log group.
     pub function_logs: String,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_lambda::types::Environment;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use local::invoke::functions;
+use local::invoke::{ALIAS, functions};
 use local::sign_in::{self, Person};
 use local::{Stack, deploy, http};
 use reqwest::header::HeaderMap;
@@ -199,7 +199,7 @@ impl Api {
     }
 }
 
-/// Sets or removes a variable of the stack's functions with these names.
+/// Sets or removes a variable of the stack's functions with these names, and moves their aliases to versions with it.
 pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: Option<&str>) {
     let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
     let mut functions = functions(stack).await.unwrap();
@@ -211,8 +211,10 @@ pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: 
             None => variables.remove(variable),
         };
         let environment = Environment::builder().set_variables(Some(variables)).build();
-        let update = lambda.update_function_configuration().set_function_name(function.function_name);
-        update.environment(environment).send().await.unwrap();
+        let name = function.function_name.unwrap();
+        lambda.update_function_configuration().function_name(&name).environment(environment).send().await.unwrap();
+        let version = lambda.publish_version().function_name(&name).send().await.unwrap().version.unwrap();
+        lambda.update_alias().function_name(name).name(ALIAS).function_version(version).send().await.unwrap();
     }
 }
 
