@@ -246,7 +246,9 @@ invoke-function:
 .PHONY: deploy
 deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
 	@# Without the option, sam prefers an old build of its own in .aws-sam.
-	sam deploy --config-env $(ENV) --template-file template.yaml
+	sam package --config-env $(ENV) --template-file template.yaml --output-template-file packaged-template.yaml
+	@python tools/release.py --config-env $(ENV)
+	sam deploy --config-env $(ENV) --template-file release-template.yaml
 
 .PHONY: check-parameters
 check-parameters: ## Checks that the parameters of the environment may be deployed (ENV=dev)
@@ -307,5 +309,5 @@ lock: ## Updates the pinned tools after an edit of tools/*.in
 
 .PHONY: clean
 clean: ## Removes all builds and everything that was installed in the checkout
-	rm -rf target .tools .aws-sam .schemathesis packaged-template.yaml web/dist web/src/api/schema.d.ts
+	rm -rf target .tools .aws-sam .schemathesis packaged-template.yaml release-template.yaml web/dist web/src/api/schema.d.ts
 	find . \( -name node_modules -o -name __pycache__ -o -name .pytest_cache -o -name .ruff_cache \) -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
 """Creates or executes a change set of a stack; the stages of the pipeline call it.
 
-`prepare` runs `sam deploy` of the packaged template without executing anything, and prints shell variables: CHANGE_SET
-is the ARN of the change set, or `none` if nothing changes; CHANGE_SET_URL shows it in the console; PREPARED_BY is the
-run of the pipeline. `execute` executes that change set and waits for the stack.
+`prepare` stamps the packaged template with the releases of its functions (release.py), runs `sam deploy` without
+executing anything, and prints shell variables: CHANGE_SET is the ARN of the change set, or `none` if nothing changes;
+CHANGE_SET_URL shows it in the console; PREPARED_BY is the run of the pipeline. `execute` executes that change set and
+waits for the stack.
 
 If CodePipeline rolls a stage back, it repeats the stage of an earlier run with that run's artifacts and variables. The
 change set of that run is used up then, so `execute` creates another one, of the same packaged template.
@@ -19,20 +20,18 @@ import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+import release
 from samconfig import parser, settings
 
-TEMPLATE = "packaged-template.yaml"
 # CodePipeline has no empty variables.
 NOTHING = "none"
 # A canary may take half an hour.
 WAIT = {"Delay": 15, "MaxAttempts": 400}
 
 
-def sam_deploy(environment: dict, role: str, boundary: str) -> list[str]:
+def sam_deploy(env: str, role: str, overrides: list[str]) -> list[str]:
     """Returns the command that creates a change set."""
-    # On the command line they replace those of samconfig.toml, so both are here.
-    overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={boundary}"]
-    command = ["sam", "deploy", "--config-env", environment["env"], "--template-file", TEMPLATE]
+    command = ["sam", "deploy", "--config-env", env, "--template-file", str(release.RELEASE)]
     command += ["--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]
     return [*command, "--role-arn", role, "--output", "json", "--parameter-overrides", *overrides]
 
@@ -49,9 +48,13 @@ def created(output: str) -> str:
     sys.exit(f"error: sam deploy has printed no result: {output}")
 
 
-def create(environment: dict, role: str, boundary: str) -> str:
+def create(cloudformation: BaseClient, environment: dict, role: str, boundary: str) -> str:
     """Creates a change set and returns its ARN, or `none`."""
-    ran = subprocess.run(sam_deploy(environment, role, boundary), check=False, stdout=subprocess.PIPE, text=True)
+    # On the command line they replace those of samconfig.toml, so both are here.
+    overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={boundary}"]
+    release.write(cloudformation, environment["stack_name"], overrides)
+    command = sam_deploy(environment["env"], role, overrides)
+    ran = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     print(ran.stdout, file=sys.stderr)
     if ran.returncode != 0:
         sys.exit(f"error: sam deploy has failed with status {ran.returncode}")
@@ -125,7 +128,7 @@ def main() -> int:
     environment = settings(given.config_env)
 
     def create_now() -> str:
-        return create(environment, given.role, given.boundary)
+        return create(cloudformation, environment, given.role, given.boundary)
 
     try:
         cloudformation = boto3.client("cloudformation", region_name=environment["region"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import boto3
 import pytest
 from botocore.exceptions import WaiterError
 from botocore.stub import Stubber
+from samtranslator.yaml_helper import yaml_parse
 
 import change_set
+import release
 from change_set import NOTHING, create, execute, failures, prepare
-from samconfig import settings
+from samconfig import parameters, settings
 
 REGION = "eu-west-1"
 CHANGE_SET = f"arn:aws:cloudformation:{REGION}:123456789012:changeSet/samcli-deploy1/0a"
@@ -39,6 +42,16 @@ class CloudFormation:
         self.client = boto3.Session("id", "secret", region_name=REGION).client("cloudformation")
         self.stub = Stubber(self.client)
 
+    def parameters(self, **values: str) -> None:
+        """Expects a question for the deployed parameters, and answers it."""
+        stack = {
+            "StackName": "order-api-prod",
+            "CreationTime": "2026-01-01T00:00:00Z",
+            "StackStatus": "UPDATE_COMPLETE",
+        }
+        stack["Parameters"] = [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
+        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "order-api-prod"})
+
     def change_set(self, execution: str) -> None:
         described = {"StackId": STACK, "ExecutionStatus": execution}
         self.stub.add_response("describe_change_set", described, {"ChangeSetName": CHANGE_SET})
@@ -61,8 +74,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudFormation]:
 
 
 @pytest.fixture
-def environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
-    monkeypatch.chdir(root)
+def environment(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+    """The settings of prod, in a folder with the files that a stage has."""
+    shutil.copy(root / "samconfig.toml", tmp_path)
+    shutil.copy(root / "template.yaml", tmp_path / "packaged-template.yaml")
+    monkeypatch.chdir(tmp_path)
     return settings("prod")
 
 
@@ -76,21 +92,35 @@ def sam(folder: Path, monkeypatch: pytest.MonkeyPatch, output: str, status: int 
 
 
 def test_a_change_set_is_created_but_not_executed(
-    environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = sam(tmp_path, monkeypatch, f"Managed S3 bucket: b\n{CREATED}")
-    assert create(environment, ROLE, BOUNDARY) == CHANGE_SET
+    aws.parameters()
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
     given = json.loads(arguments.read_text())
-    assert given[:5] == ["deploy", "--config-env", "prod", "--template-file", "packaged-template.yaml"]
+    assert given[:5] == ["deploy", "--config-env", "prod", "--template-file", "release-template.yaml"]
     assert {"--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"} < set(given)
     assert given[given.index("--role-arn") + 1] == ROLE
 
 
+def test_the_functions_are_stamped_for_the_parameters_that_are_deployed(
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam(tmp_path, monkeypatch, CREATED)
+    aws.parameters(UnitPrice="3")
+    create(aws.client, environment, ROLE, BOUNDARY)
+    template = yaml_parse(Path("packaged-template.yaml").read_text())
+    overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={BOUNDARY}"]
+    expected = release.stamp(template, parameters(template, overrides, {"UnitPrice": "3"}))
+    assert yaml_parse(Path("release-template.yaml").read_text()) == expected
+
+
 def test_the_boundary_is_added_to_the_parameters_of_samconfig(
-    environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = sam(tmp_path, monkeypatch, CREATED)
-    create(environment, ROLE, BOUNDARY)
+    aws.parameters()
+    create(aws.client, environment, ROLE, BOUNDARY)
     given = json.loads(arguments.read_text())
     overrides = given[given.index("--parameter-overrides") + 1 :]
     assert overrides == [*environment["parameter_overrides"], f"PermissionsBoundary={BOUNDARY}"]
@@ -98,7 +128,7 @@ def test_the_boundary_is_added_to_the_parameters_of_samconfig(
 
 
 def test_sam_knows_the_options(root: Path) -> None:
-    command = change_set.sam_deploy({"env": "prod", "parameter_overrides": []}, ROLE, BOUNDARY)
+    command = change_set.sam_deploy("prod", ROLE, [])
     shown = subprocess.run(["sam", "deploy", "--help"], check=True, capture_output=True, text=True, cwd=root).stdout
     for option in [word for word in command if word.startswith("--")]:
         assert option in shown
@@ -106,17 +136,19 @@ def test_sam_knows_the_options(root: Path) -> None:
 
 def test_no_changes_is_success(environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws) -> None:
     sam(tmp_path, monkeypatch, UNCHANGED)
-    assert create(environment, ROLE, BOUNDARY) == NOTHING
+    aws.parameters()
+    assert create(aws.client, environment, ROLE, BOUNDARY) == NOTHING
     execute(aws.client, NOTHING)
 
 
-@pytest.mark.parametrize(("output", "status"), [(CREATED, 1), ("", 0), ('{"type": "changeset"}', 0)])
+@pytest.mark.parametrize("answer", [(CREATED, 1), ("", 0), ('{"type": "changeset"}', 0)])
 def test_a_failure_of_sam_stops_the_stage(
-    output: str, status: int, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws, answer: tuple[str, int], environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sam(tmp_path, monkeypatch, output, status)
+    sam(tmp_path, monkeypatch, *answer)
+    aws.parameters()
     with pytest.raises(SystemExit, match="error: sam deploy has"):
-        create(environment, ROLE, BOUNDARY)
+        create(aws.client, environment, ROLE, BOUNDARY)
 
 
 def test_the_later_stages_get_the_change_set_its_page_and_the_run(aws, environment: dict) -> None:
