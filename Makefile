@@ -200,6 +200,14 @@ openapi: ## Generates openapi.yaml and docs/notification.schema.json from the ty
 	tools/run openapi >openapi.yaml
 	tools/run openapi notification >docs/notification.schema.json
 
+.PHONY: samples
+samples: ## Writes samples of the forms that outlive a function call to events/release, and keeps the old ones
+	cargo test --quiet --locked --workspace --test release -- --ignored write
+
+.PHONY: costs
+costs: ## Writes the tables of docs/costs.md
+	python tools/costs.py
+
 .PHONY: docs
 docs: export ORDER_API_STACK ?= $(shell cat target/local/stack-$(PORT).json 2>/dev/null)
 docs: free-DOCS_PORT tools openapi/node_modules web/node_modules ## Serves openapi.yaml as a page; calls go to `make dev` (DOCS_PORT=8080 PORT=4566)

@@ -1,8 +1,8 @@
-//! The message that takes a submitted order through the queue and the state machine.
+//! The message that takes a submitted order through the queue and the state machine, and the answer of each step.
 
 use serde::{Deserialize, Serialize};
 
-use crate::order::Order;
+use crate::order::{Order, Step};
 use crate::telemetry;
 
 /// Message in the queue, input of the execution, and input of each of its steps. Identical on every repeat.
@@ -22,6 +22,13 @@ impl Submission {
         telemetry::set_order_id(submission.order.id());
         Ok(submission)
     }
+}
+
+/// Answer of a step to the state machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepAnswer {
+    /// The step that is next.
+    pub next: Step,
 }
 
 #[cfg(test)]

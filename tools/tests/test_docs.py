@@ -107,7 +107,9 @@ def aws_problems(text: str) -> list[str]:
             wrong.append(f"aws {service} {operation}")
             continue
         options = {argument.removeprefix("--") for argument in arguments if argument.startswith("--")}
-        unknown = options - GLOBAL_OPTIONS - {xform_name(name, "-") for name in shape.members}
+        members = {xform_name(name, "-"): member.type_name for name, member in shape.members.items()}
+        members |= {f"no-{name}": kind for name, kind in members.items() if kind == "boolean"}
+        unknown = options - GLOBAL_OPTIONS - members.keys()
         wrong += [f"aws {service} {operation} --{option}" for option in sorted(unknown)]
         # A command that is only named in the text has no options.
         if options:

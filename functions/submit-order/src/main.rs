@@ -1,11 +1,10 @@
 //! `POST /orders`: submits an order, which is then accepted, paid and sent to the restaurant automatically.
 
 use lambda_http::{Error, Request};
-use serde::{Deserialize, Serialize};
 use shared::aws::{self, Queue};
 use shared::caller::Caller;
 use shared::http::request::{self, NewOrder};
-use shared::http::response::SavedAnswer;
+use shared::http::response::{SavedAnswer, SavedSubmission};
 use shared::http::{self, Problem, Response, response};
 use shared::money::Pricing;
 use shared::order::{Order, Processing, Timestamp};
@@ -21,14 +20,6 @@ async fn main() -> Result<(), Error> {
     let queue = &Queue::from_environment(&sdk)?;
     let pricing = &Pricing::from_environment()?;
     http::serve(env!("CARGO_PKG_NAME"), |caller, request| submit_order(records, queue, pricing, caller, request)).await
-}
-
-/// Message and answer of a submission, as its idempotency record keeps them.
-#[derive(Serialize, Deserialize)]
-struct SavedSubmission {
-    /// The submission as it is queued. Identical on every repeat.
-    message: String,
-    answer: SavedAnswer,
 }
 
 async fn submit_order(

@@ -60,6 +60,15 @@ impl TryFrom<SavedAnswer> for Response {
     }
 }
 
+/// Message and answer of a submission, as its idempotency record keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedSubmission {
+    /// The submission as it is queued. Identical on every repeat.
+    pub message: String,
+    /// The answer.
+    pub answer: SavedAnswer,
+}
+
 /// Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

@@ -1,14 +1,14 @@
 use std::error::Error;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Logged, Work};
 use crate::order::Step;
 use crate::providers::ProviderError;
 use crate::store::StoreError;
-use crate::workflow::Submission;
+use crate::workflow::{StepAnswer, Submission};
 use crate::{Cause, aws, telemetry};
 
 /// Reason why a step failed. The state machine knows the variants by their names.
@@ -79,12 +79,6 @@ impl<A> Logged for Result<A, TaskError> {
     }
 }
 
-/// Answer of a step to the state machine.
-#[derive(Serialize)]
-struct Answer {
-    next: Step,
-}
-
 /// Serves a step of the state machine with `handler` until Lambda ends the function. `function` is its name in the log.
 pub async fn serve_task<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
 where
@@ -97,7 +91,7 @@ where
         work.run(async move {
             let task = Submission::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
             telemetry::set_order_id(task.order.id());
-            Ok::<_, TaskError>(Answer { next: handler(task).await? })
+            Ok::<_, TaskError>(StepAnswer { next: handler(task).await? })
         })
     }))
     .await
