@@ -266,6 +266,10 @@ check-parameters: ## Checks that the parameters of the environment may be deploy
 deploy-web: tools web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev or prod)
 	@python tools/deploy_web.py --config-env $(ENV)
 
+.PHONY: smoke
+smoke: tools ## Tests a deployed stack over HTTPS, signed in as a machine (ENV=dev or prod)
+	@python tools/smoke.py --config-env $(ENV)
+
 .PHONY: undeploy-web
 undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV=dev or prod)
 	@python tools/deploy_web.py --config-env $(ENV) --empty

@@ -36,7 +36,10 @@ export class Delivery extends pulumi.ComponentResource {
     super("order-api:pipeline:Delivery", "delivery");
     const { place, artifacts, connection, build, dev, prod } = args;
     const inside = { parent: this };
-    const projects = [build, ...[dev, prod].flatMap(({ prepare, execute, web }) => [prepare, execute, web])];
+    const projects = [
+      build,
+      ...[dev, prod].flatMap(({ prepare, execute, web, smoke }) => [prepare, execute, web, smoke]),
+    ];
     const serviceRole = role(
       NAME,
       place,
@@ -52,7 +55,7 @@ export class Delivery extends pulumi.ComponentResource {
       ],
       inside,
     );
-    // If a deployment fails, CodePipeline repeats the stage with the build that last succeeded in it.
+    // If a deployment or its test fails, CodePipeline repeats the stage with the build that last succeeded in it.
     const onFailure = { result: "ROLLBACK" };
     new aws.codepipeline.Pipeline(
       NAME,
@@ -136,7 +139,7 @@ function prepare(environment: Environment, runOrder: number): Action {
   };
 }
 
-/** Executes the change set, then publishes the web UI, which needs the new API. */
+/** Executes the change set, publishes the web UI, which needs the new API, and tests both. */
 function deploy(environment: Environment, runOrder: number): Action[] {
   const namespace = changeSetOf(environment);
   return [
@@ -146,6 +149,7 @@ function deploy(environment: Environment, runOrder: number): Action[] {
       RUN: THIS_RUN,
     }),
     run("PublishWeb", environment.web, runOrder + 1, {}),
+    run("SmokeTest", environment.smoke, runOrder + 2, {}),
   ];
 }
 

@@ -18,6 +18,8 @@ export class Environment extends pulumi.ComponentResource {
   readonly execute: BuildProject;
   /** Publishes the web UI. */
   readonly web: BuildProject;
+  /** Tests what is deployed. */
+  readonly smoke: BuildProject;
 
   constructor(
     readonly name: "dev" | "prod",
@@ -60,6 +62,7 @@ export class Environment extends pulumi.ComponentResource {
     this.prepare = project("prepare", `Creates a change set for ${stack}`, rights, arns);
     this.execute = project("execute", `Executes a change set of ${stack}`, rights, arns);
     this.web = project("web", `Publishes the web UI of ${stack}`, webRights(place, stack));
+    this.smoke = project("smoke", `Tests ${stack}`, smokeRights(place, stack));
     this.registerOutputs();
   }
 }
@@ -96,6 +99,20 @@ function webRights(place: Place, stack: string): Statement[] {
     allow(["s3:PutObject"], [place.bucket(`${stack}-webbucket-*/*`)]),
     // CloudFront gives distributions their ids, so they can't be named here.
     allow(["cloudfront:CreateInvalidation"], [place.globalArn("cloudfront", "distribution/*")]),
+  ];
+}
+
+/** Rights to read what was deployed, and to sign in. All else is done over HTTPS, with the rights of a machine. */
+function smokeRights(place: Place, stack: string): Statement[] {
+  return [
+    allow(
+      ["cloudformation:DescribeStacks", "cloudformation:GetTemplate", "cloudformation:ListStackResources"],
+      [stackArn(place, stack)],
+    ),
+    allow(["lambda:GetAlias", "lambda:GetFunctionConfiguration"], [place.arn("lambda", `function:${stack}-*`)]),
+    // Neither a user pool nor a state machine has the stack in its name.
+    allow(["cognito-idp:DescribeUserPoolClient"], [place.arn("cognito-idp", "userpool/*")]),
+    allow(["states:DescribeExecution"], [place.arn("states", "execution:OrderStateMachine-*:*")]),
   ];
 }
 

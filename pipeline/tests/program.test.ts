@@ -131,8 +131,8 @@ test("every other resource is one of this account, or one that its service share
 test("every role has the boundary, which this program does not make", () => {
   const boundary = `arn:aws:iam::${ACCOUNT}:policy/order-api-pipeline-boundary`;
   const roles = ofType("aws:iam/role:Role");
-  // The pipeline; the build; the stack and three projects of each environment; API Gateway.
-  expect(roles).toHaveLength(1 + 1 + 2 * 4 + 1);
+  // The pipeline; the build; the stack and four projects of each environment; API Gateway.
+  expect(roles).toHaveLength(1 + 1 + 2 * 5 + 1);
   expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual(roles.map(() => boundary));
   expect(made.resources.map(({ inputs }) => inputs.name)).not.toContain("order-api-pipeline-boundary");
 });
@@ -198,7 +198,7 @@ test.each([
   ["dev", "prod"],
   ["prod", "dev"],
 ])("what deploys %s has no rights in %s", (environment, other) => {
-  const resources = ["prepare", "execute", "web", "stack"].flatMap((part) =>
+  const resources = ["prepare", "execute", "web", "smoke", "stack"].flatMap((part) =>
     rightsOf(`order-api-pipeline-${environment}-${part}`).flatMap(({ Resource }) => Resource ?? []),
   );
   expect(resources.filter((resource) => resource.includes(`order-api-${environment}`))).not.toEqual([]);
@@ -215,6 +215,19 @@ test("only the stack's own role has rights to its resources", () => {
     const services = actionsOf(`order-api-pipeline-prod-${part}`).map((action) => action.split(":")[0]);
     expect([...new Set(services)].sort()).toEqual(["cloudformation", "iam", "logs", "s3"]);
   }
+});
+
+test("the smoke test can change nothing but orders, over HTTPS", () => {
+  const other = /^(cloudformation|cognito-idp|lambda|states):/;
+  expect(actionsOf("order-api-pipeline-prod-smoke").filter((action) => other.test(action))).toEqual([
+    "cloudformation:DescribeStacks",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListStackResources",
+    "lambda:GetAlias",
+    "lambda:GetFunctionConfiguration",
+    "cognito-idp:DescribeUserPoolClient",
+    "states:DescribeExecution",
+  ]);
 });
 
 // --- The pipeline ---
@@ -242,9 +255,9 @@ test("a commit is built once, then deployed to dev, approved, and deployed to pr
   expect(order).toEqual([
     ["Source", "Source"],
     ["Build", "Build"],
-    ["DeployDev", "PrepareChangeSet", "ExecuteChangeSet", "PublishWeb"],
+    ["DeployDev", "PrepareChangeSet", "ExecuteChangeSet", "PublishWeb", "SmokeTest"],
     ["Approval", "PrepareChangeSet", "Approve"],
-    ["DeployProd", "ExecuteChangeSet", "PublishWeb"],
+    ["DeployProd", "ExecuteChangeSet", "PublishWeb", "SmokeTest"],
   ]);
   // One after the other, in each stage.
   for (const { actions } of stages()) {
@@ -312,7 +325,7 @@ test("failed runs are told by e-mail", () => {
 
 test("builds run on arm64, without rights to the machine, and log for a limited time", () => {
   const projects = ofType("aws:codebuild/project:Project");
-  expect(projects).toHaveLength(7);
+  expect(projects).toHaveLength(9);
   const groups = ofType("aws:cloudwatch/logGroup:LogGroup");
   for (const { name, inputs } of projects) {
     expect(inputs.environment).toMatchObject({ type: "ARM_CONTAINER" });

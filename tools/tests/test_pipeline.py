@@ -15,7 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 from test_template import translate
 
 BUILD = "buildspec.yml"
-DEPLOY = ["prepare", "execute", "web"]
+DEPLOY = ["prepare", "execute", "web", "smoke"]
 
 
 def buildspec(path: Path) -> dict:
