@@ -5,10 +5,11 @@ hold no path of this machine, and the zips no time.
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
-from zips import build
+from zips import zip_bootstrap
 
 ZIPS = Path("target/lambda")
 BEST = 9
@@ -28,6 +29,14 @@ def environment() -> dict[str, str]:
     return os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags)}
 
 
+def main() -> int:
+    command = ["cargo", "lambda", "build", "--release", "--locked", "--target", sys.argv[1]]
+    built = subprocess.run(command, env=environment(), check=False)
+    if built.returncode == 0:
+        for bootstrap in ZIPS.glob("*/bootstrap"):
+            zip_bootstrap(bootstrap.with_suffix(".zip"), bootstrap, BEST)
+    return built.returncode
+
+
 if __name__ == "__main__":
-    command = ["cargo", "lambda", "build", "--release", "--target", sys.argv[1]]
-    sys.exit(build(command, ZIPS, BEST, environment()))
+    sys.exit(main())
