@@ -160,7 +160,11 @@ pipeline: pipeline/node_modules ## Checks the program that makes the pipeline: t
 .PHONY: release-build
 release-build: ## Builds the arm64 zips for AWS in target/lambda
 	$(call rust_target,aarch64-unknown-linux-gnu)
-	cargo lambda build --release --locked --target $(RELEASE_TARGET) --output-format zip
+	@python3 tools/release_build.py $(RELEASE_TARGET)
+
+.PHONY: reproducible
+reproducible: tools ## Builds the last commit twice, in two folders, and compares the hashes of the zips
+	@python3 tools/reproducible.py $(MAKE) release-build
 
 .PHONY: check-zips
 check-zips: ## Checks that the zips run on the template's architecture and runtime (ENV=dev)

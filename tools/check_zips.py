@@ -1,8 +1,9 @@
 """Checks that the zips run on the architecture and the runtime to which a template deploys them.
 
 Each function's zip must exist and hold a `bootstrap`. This must be an ELF file for the template's architecture, need no
-newer glibc than the runtime has, and be built without the cargo feature `unauthenticated`. Neither `sam validate` nor
-`sam deploy` checks any of this.
+newer glibc than the runtime has, be built without the cargo feature `unauthenticated`, and hold no path of this
+machine, because another machine would then build another zip. Neither `sam validate` nor `sam deploy` checks any of
+this.
 """
 
 import io
@@ -15,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from samtranslator.yaml_helper import yaml_parse
 
+from release_build import cargo_home
 from samconfig import parameters, settings_from_arguments
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
@@ -35,6 +37,12 @@ def needed_glibc(elf: ELFFile) -> tuple[int, ...]:
     return max(versions)
 
 
+def places() -> list[Path]:
+    """Folders that a compiler could name in a bootstrap. Not the checkout itself: its path may be as short as `/a`."""
+    checkout = [Path.cwd() / name for name in ("functions", "shared", "target")]
+    return [*checkout, cargo_home() / "registry", cargo_home() / "git"]
+
+
 def problem(path: Path, architecture: str, runtime: str) -> str | None:
     """Returns the reason why the zip can't run there, or None."""
     try:
@@ -48,6 +56,7 @@ def problem(path: Path, architecture: str, runtime: str) -> str | None:
     except (zipfile.BadZipFile, ELFError) as error:
         return f"is not a zip with an ELF bootstrap: {error}"
     needed = needed_glibc(elf)
+    named = next((place for place in places() if f"{place}/".encode() in bootstrap), None)
     problems = {
         f"is built for {elf['e_machine']}, but the template's architecture is {architecture}": (
             elf["e_machine"] != MACHINES[architecture]
@@ -58,6 +67,7 @@ def problem(path: Path, architecture: str, runtime: str) -> str | None:
         f"needs glibc {'.'.join(map(str, needed))}, but {runtime} has {'.'.join(map(str, GLIBC[runtime]))}": (
             needed > GLIBC[runtime]
         ),
+        f"holds the path of the machine that built it: {named}": named,
     }
     return next((text for text, is_so in problems.items() if is_so), None)
 

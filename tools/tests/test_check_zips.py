@@ -17,7 +17,7 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory):
     source = folder / "main.c"
 
     def build(target: str, contents: str = "") -> Path:
-        path = folder / f"{target}{contents}.zip"
+        path = folder / f"{target}{hash(contents)}.zip"
         if not path.exists():
             binary = folder / target
             source.write_text(f'const char *volatile text = "{contents}";\nint main(void) {{ return text == 0; }}\n')
@@ -46,6 +46,22 @@ def test_a_development_build_is_reported(bootstrap, root: Path) -> None:
     [warning] = re.findall(r'"(built with the feature .*)"', (root / "shared/src/http/mod.rs").read_text())
     reported = problem(bootstrap("aarch64-linux-gnu.2.26", warning), "arm64", "provided.al2")
     assert reported == "is built with the cargo feature unauthenticated, which turns authentication off"
+
+
+def test_a_path_of_this_machine_is_reported(bootstrap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    archive = bootstrap("aarch64-linux-gnu.2.26", f"{tmp_path}/shared/src/lib.rs, /ann/.cargo/registry/src/lib.rs")
+    for checkout, cargo_home, expected in (
+        (tmp_path, "/bob/.cargo", f"{tmp_path}/shared"),
+        (elsewhere, "/ann/.cargo", "/ann/.cargo/registry"),
+    ):
+        monkeypatch.chdir(checkout)
+        monkeypatch.setenv("CARGO_HOME", cargo_home)
+        reported = problem(archive, "arm64", "provided.al2")
+        assert reported == f"holds the path of the machine that built it: {expected}"
+    monkeypatch.setenv("CARGO_HOME", "/bob/.cargo")
+    assert problem(archive, "arm64", "provided.al2") is None
 
 
 def test_another_architecture_is_reported(bootstrap) -> None:

@@ -1,9 +1,6 @@
-import os
-import stat
-import zipfile
 from pathlib import Path
 
-from host_build import executables, is_current, zip_bootstrap
+from host_build import executables
 
 MESSAGES = """{"reason": "compiler-artifact", "target": {"name": "serde"}, "executable": null}
 {"reason": "compiler-artifact", "target": {"name": "get-orders"}, "executable": "/elsewhere/debug/get-orders"}
@@ -13,26 +10,3 @@ MESSAGES = """{"reason": "compiler-artifact", "target": {"name": "serde"}, "exec
 
 def test_cargo_says_where_the_executables_are() -> None:
     assert executables(MESSAGES) == {"get-orders": Path("/elsewhere/debug/get-orders")}
-
-
-def test_a_zip_holds_an_executable_bootstrap(tmp_path: Path) -> None:
-    built, archive = tmp_path / "built", tmp_path / "get-orders/bootstrap.zip"
-    built.write_bytes(b"program")
-    zip_bootstrap(built, archive)
-    with zipfile.ZipFile(archive) as opened:
-        (entry,) = opened.infolist()
-        assert (entry.filename, opened.read(entry)) == ("bootstrap", b"program")
-        assert stat.filemode(entry.external_attr >> 16)[1:] == "rwxr-xr-x"
-    assert list(archive.parent.iterdir()) == [archive]
-
-
-def test_only_another_build_is_zipped(tmp_path: Path) -> None:
-    built, archive = tmp_path / "built", tmp_path / "bootstrap.zip"
-    built.write_bytes(b"program")
-    assert not is_current(built, archive)
-    zip_bootstrap(built, archive)
-    assert is_current(built, archive)
-    for seconds in (-1, 1):
-        other = archive.stat().st_mtime + seconds
-        os.utime(built, (other, other))
-        assert not is_current(built, archive)
