@@ -32,7 +32,8 @@ def sam_deploy(environment: dict, role: str, boundary: str) -> list[str]:
     """Returns the command that creates a change set."""
     # On the command line they replace those of samconfig.toml, so both are here.
     overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={boundary}"]
-    command = ["sam", "deploy", "--config-env", environment["env"], "--template-file", TEMPLATE]
+    command = ["sam", "deploy", "--config-env", environment["env"], "--stack-name", environment["stack_name"]]
+    command += ["--template-file", TEMPLATE]
     command += ["--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]
     return [*command, "--role-arn", role, "--output", "json", "--parameter-overrides", *overrides]
 
@@ -122,7 +123,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    environment = settings(given.config_env)
+    environment = settings(given.config_env, given.stack)
 
     def create_now() -> str:
         return create(environment, given.role, given.boundary)

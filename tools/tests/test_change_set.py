@@ -81,7 +81,8 @@ def test_a_change_set_is_created_but_not_executed(
     arguments = sam(tmp_path, monkeypatch, f"Managed S3 bucket: b\n{CREATED}")
     assert create(environment, ROLE, BOUNDARY) == CHANGE_SET
     given = json.loads(arguments.read_text())
-    assert given[:5] == ["deploy", "--config-env", "prod", "--template-file", "packaged-template.yaml"]
+    assert given[:5] == ["deploy", "--config-env", "prod", "--stack-name", "order-api-prod"]
+    assert given[given.index("--template-file") + 1] == "packaged-template.yaml"
     assert {"--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"} < set(given)
     assert given[given.index("--role-arn") + 1] == ROLE
 
@@ -97,8 +98,8 @@ def test_the_boundary_is_added_to_the_parameters_of_samconfig(
     assert "Environment=prod" in overrides
 
 
-def test_sam_knows_the_options(root: Path) -> None:
-    command = change_set.sam_deploy({"env": "prod", "parameter_overrides": []}, ROLE, BOUNDARY)
+def test_sam_knows_the_options(environment: dict, root: Path) -> None:
+    command = change_set.sam_deploy(environment, ROLE, BOUNDARY)
     shown = subprocess.run(["sam", "deploy", "--help"], check=True, capture_output=True, text=True, cwd=root).stdout
     for option in [word for word in command if word.startswith("--")]:
         assert option in shown
