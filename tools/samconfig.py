@@ -8,8 +8,8 @@ from pathlib import Path
 
 from botocore.client import BaseClient
 
-# The name, a hyphen and the 12 digits of the account are the first label of the address of the sign-in page. Labels have
-# at most 63 characters, and Cognito reserves the words.
+# The name, a hyphen and the 12 digits of the account are the first label of the address of the sign-in page. Labels
+# have at most 63 characters, and Cognito reserves the words.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
 RESERVED = ("aws", "amazon", "cognito")
 
