@@ -20,6 +20,10 @@ START_API_PORT ?= 3000
 DOCS_PORT ?= 8080
 # Not taken from the environment, because ENV means something else to a shell.
 ENV = dev
+# Name of the stack; by default that of the environment. Taken from the command line only, as it was typed: neither make
+# nor the shell expands a `$` in it.
+ON_STACK := $(if $(filter command,$(origin STACK)),--stack="$$STACK")
+override export STACK := $(if $(filter command,$(origin STACK)),$(value STACK))
 # Lambda's provided.al2 has glibc 2.26.
 RELEASE_TARGET := aarch64-unknown-linux-gnu.2.26
 
@@ -95,17 +99,20 @@ docker:
 free-%: prerequisites
 	@python3 tools/port.py $(foreach name,$(subst +, ,$*),'$(name)=$($(name))')
 
+# The system that `url` and `token` ask: a deployed stack if one is named, or else that of `make dev`.
+ASKED = $(if $(ON_STACK),--config-env $(ENV) $(ON_STACK),--port $(PORT))
+
 .PHONY: url
-url: ## Prints the URL of the API that `make dev` runs
-	@tools/run local url --port $(PORT)
+url: $(if $(ON_STACK),check-stack) ## Prints the URL of the API that `make dev` runs, or that of a deployed stack (STACK=name)
+	@tools/run local url $(ASKED)
 
 .PHONY: token
 # The values reach the program as they were typed: neither make nor the shell expands a `$` in them.
 token: override export SCOPE := $(value SCOPE)
 token: override export PERSON := $(value PERSON)
 token: override export PASSWORD := $(value PASSWORD)
-token: ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
-	@tools/run local token --port $(PORT) $${SCOPE:+--scope="$$SCOPE"} \
+token: $(if $(ON_STACK),check-stack) ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
+	@tools/run local token $(ASKED) $${SCOPE:+--scope="$$SCOPE"} \
 	  $${PERSON:+--person="$$PERSON" --password="$$PASSWORD"}
 
 .PHONY: test
@@ -256,37 +263,44 @@ invoke-function:
 # --- Deployment ---
 
 .PHONY: deploy
-deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod)
-	@# Without the option, sam prefers an old build of its own in .aws-sam.
-	sam package --config-env $(ENV) --template-file template.yaml --output-template-file packaged-template.yaml
-	@python tools/release.py --config-env $(ENV)
-	sam deploy --config-env $(ENV) --template-file release-template.yaml
+deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod STACK=name)
+	@# The prefix is for `sam delete`, which deletes the stack's zips: stacks that share them would lose them.
+	sam package --config-env $(ENV) --template-file template.yaml --output-template-file packaged-template.yaml \
+	  $(if $(ON_STACK),--s3-prefix="$$STACK")
+	@python tools/release.py --config-env $(ENV) $(ON_STACK)
+	sam deploy --config-env $(ENV) --template-file release-template.yaml \
+	  $(if $(ON_STACK),--stack-name="$$STACK" --s3-prefix="$$STACK")
+
+# Before what takes long. It needs the tools.
+.PHONY: check-stack
+check-stack:
+	@python tools/samconfig.py --config-env $(ENV) $(ON_STACK) >/dev/null
 
 .PHONY: check-parameters
 check-parameters: ## Checks that the parameters of the environment may be deployed (ENV=dev)
-	@python tools/check_parameters.py --config-env $(ENV)
+	@python tools/check_parameters.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: deploy-web
-deploy-web: tools web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev or prod)
-	@python tools/deploy_web.py --config-env $(ENV)
+deploy-web: tools check-stack web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev or prod STACK=name)
+	@python tools/deploy_web.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: smoke
-smoke: tools ## Tests a deployed stack over HTTPS, signed in as a machine (ENV=dev or prod)
-	@python tools/smoke.py --config-env $(ENV)
+smoke: tools ## Tests a deployed stack over HTTPS, signed in as a machine (ENV, STACK)
+	@python tools/smoke.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: undeploy-web
-undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV=dev or prod)
-	@python tools/deploy_web.py --config-env $(ENV) --empty
+undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV, STACK)
+	@python tools/deploy_web.py --config-env $(ENV) $(ON_STACK) --empty
 
 .PHONY: redrive
-redrive: tools ## Moves dead letters back to their queues (ENV=dev or prod)
-	@python tools/redrive.py --config-env $(ENV)
+redrive: tools ## Moves dead letters back to their queues (ENV, STACK)
+	@python tools/redrive.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: settle
 # Taken from the command line only, as it was typed.
 settle: override export ORDER := $(if $(filter command,$(origin ORDER)),$(value ORDER))
-settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev or prod)
-	@python tools/settle.py --config-env $(ENV) --order "$$ORDER"
+settle: tools ## Closes a refund that was made by hand (ORDER=id ENV, STACK)
+	@python tools/settle.py --config-env $(ENV) $(ON_STACK) --order "$$ORDER"
 
 # --- Web UI ---
 

@@ -70,7 +70,7 @@ export class Environment extends pulumi.ComponentResource {
 type BuildVariables = Record<string, pulumi.Input<string>>;
 
 /** Rights to create and execute change sets, which CloudFormation then carries out by the role of the stack. */
-function releaseRights(place: Place, stack: string, stackRole: pulumi.Output<string>): Statement[] {
+export function releaseRights(place: Place, stack: string, stackRole: pulumi.Output<string>): Statement[] {
   return [
     allow(
       [
@@ -92,7 +92,7 @@ function releaseRights(place: Place, stack: string, stackRole: pulumi.Output<str
   ];
 }
 
-function webRights(place: Place, stack: string): Statement[] {
+export function webRights(place: Place, stack: string): Statement[] {
   return [
     allow(["cloudformation:DescribeStacks"], [stackArn(place, stack)]),
     allow(["s3:ListBucket"], [place.bucket(`${stack}-webbucket-*`)]),
@@ -116,7 +116,7 @@ function smokeRights(place: Place, stack: string): Statement[] {
   ];
 }
 
-function stackArn(place: Place, stack: string): pulumi.Output<string> {
+export function stackArn(place: Place, stack: string): pulumi.Output<string> {
   return place.arn("cloudformation", `stack/${stack}/*`);
 }
 

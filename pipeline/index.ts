@@ -5,6 +5,7 @@ import { Artifacts } from "./artifacts";
 import { BuildProject } from "./build-project";
 import { Delivery, useConnection } from "./delivery";
 import { Environment, packageRights } from "./environment";
+import { Ephemeral } from "./ephemeral";
 import { GatewayLogs } from "./gateway-logs";
 import { Notifications } from "./notifications";
 import { NAME, Place } from "./place";
@@ -38,6 +39,14 @@ new Delivery({
   topic: notifications.topic.arn,
 });
 new GatewayLogs(place);
+const ephemeral = config.getBoolean("ephemeral")
+  ? new Ephemeral({
+      place,
+      repository: config.require("repository"),
+      immutableRepository: config.get("immutableRepository") ?? "",
+      branch: config.require("branch"),
+    })
+  : undefined;
 
 /** A new connection waits there for a click: "Update pending connection". */
 export const connectionUrl = place.console("codesuite/settings/connections");
@@ -49,3 +58,7 @@ export const stacksUrl = place.console("cloudformation/home#/stacks?filteringTex
 export const connectionArn = connection.arn;
 export const artifactsBucket = artifacts.bucket.bucket;
 export const topicArn = notifications.topic.arn;
+/** Variables of the repository: AWS_EPHEMERAL_ROLE, AWS_EPHEMERAL_STACK_ROLE and AWS_EPHEMERAL_BOUNDARY. */
+export const ephemeralRole = ephemeral?.jobRole;
+export const ephemeralStackRole = ephemeral?.stackRole;
+export const ephemeralBoundary = ephemeral?.stackBoundary;

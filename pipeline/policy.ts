@@ -8,7 +8,7 @@ type Condition = Record<string, Record<string, pulumi.Input<string> | pulumi.Inp
 export interface Statement {
   Sid?: string;
   Effect: "Allow" | "Deny";
-  Principal?: "*" | { Service: string };
+  Principal?: "*" | { Service: string } | { Federated: pulumi.Input<string> };
   Action: string[];
   Resource?: pulumi.Input<string>[];
   Condition?: Condition;

@@ -29,9 +29,10 @@ NOTHING = "none"
 WAIT = {"Delay": 15, "MaxAttempts": 400}
 
 
-def sam_deploy(env: str, role: str, overrides: list[str]) -> list[str]:
+def sam_deploy(environment: dict, role: str, overrides: list[str]) -> list[str]:
     """Returns the command that creates a change set."""
-    command = ["sam", "deploy", "--config-env", env, "--template-file", str(release.RELEASE)]
+    command = ["sam", "deploy", "--config-env", environment["env"], "--stack-name", environment["stack_name"]]
+    command += ["--template-file", str(release.RELEASE)]
     command += ["--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]
     return [*command, "--role-arn", role, "--output", "json", "--parameter-overrides", *overrides]
 
@@ -53,7 +54,7 @@ def create(cloudformation: BaseClient, environment: dict, role: str, boundary: s
     # On the command line they replace those of samconfig.toml, so both are here.
     overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={boundary}"]
     release.write(cloudformation, environment["stack_name"], overrides)
-    command = sam_deploy(environment["env"], role, overrides)
+    command = sam_deploy(environment, role, overrides)
     ran = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     print(ran.stdout, file=sys.stderr)
     if ran.returncode != 0:
@@ -125,7 +126,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    environment = settings(given.config_env)
+    environment = settings(given.config_env, given.stack)
 
     def create_now() -> str:
         return create(cloudformation, environment, given.role, given.boundary)

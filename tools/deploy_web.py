@@ -130,7 +130,7 @@ def main() -> int:
     arguments.add_argument("--empty", action="store_true", help="empty the bucket instead")
     add_yes(arguments)
     arguments = arguments.parse_args()
-    environment = settings(arguments.config_env)
+    environment = settings(arguments.config_env, arguments.stack)
     problems = objections(environment, is_confirmed=arguments.yes) if arguments.empty else []
     try:
         if not problems:

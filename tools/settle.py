@@ -62,7 +62,7 @@ def main() -> int:
     add_yes(arguments)
     given = arguments.parse_args()
     try:
-        answer = run(given, settings(given.config_env))
+        answer = run(given, settings(given.config_env, given.stack))
     except (BotoCoreError, ClientError) as error:
         answer = {"error": str(error)}
     if "error" in answer:

@@ -53,7 +53,8 @@ class Recorder implements pulumi.runtime.Mocks {
   }
 }
 
-export async function graph(): Promise<Graph> {
+/** Runs the program with this configuration besides the usual one. */
+export async function graph(more: Record<string, string> = {}): Promise<Graph> {
   const recorder = new Recorder();
   await pulumi.runtime.setMocks(recorder, "order-api-pipeline", "test");
   const kept: string[] = [];
@@ -69,6 +70,7 @@ export async function graph(): Promise<Graph> {
     "order-api-pipeline:repository": "someone/order-api",
     "order-api-pipeline:branch": "trunk",
     "order-api-pipeline:email": EMAIL,
+    ...more,
   });
   const program: object = await import("../index.js");
   await pulumi.runtime.disconnect();

@@ -98,7 +98,8 @@ def test_a_change_set_is_created_but_not_executed(
     aws.parameters()
     assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
     given = json.loads(arguments.read_text())
-    assert given[:5] == ["deploy", "--config-env", "prod", "--template-file", "release-template.yaml"]
+    assert given[:5] == ["deploy", "--config-env", "prod", "--stack-name", "order-api-prod"]
+    assert given[given.index("--template-file") + 1] == "release-template.yaml"
     assert {"--no-execute-changeset", "--no-confirm-changeset", "--no-fail-on-empty-changeset"} < set(given)
     assert given[given.index("--role-arn") + 1] == ROLE
 
@@ -127,8 +128,8 @@ def test_the_boundary_is_added_to_the_parameters_of_samconfig(
     assert "Environment=prod" in overrides
 
 
-def test_sam_knows_the_options(root: Path) -> None:
-    command = change_set.sam_deploy("prod", ROLE, [])
+def test_sam_knows_the_options(environment: dict, root: Path) -> None:
+    command = change_set.sam_deploy(environment, ROLE, [])
     shown = subprocess.run(["sam", "deploy", "--help"], check=True, capture_output=True, text=True, cwd=root).stdout
     for option in [word for word in command if word.startswith("--")]:
         assert option in shown

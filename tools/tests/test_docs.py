@@ -74,7 +74,7 @@ def make_problems(text: str, makefile: str) -> list[str]:
     """Verbs and variables that the Makefile does not have."""
     verbs = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
     variables = set(re.findall(r"\$\(([A-Z_]+)\)", makefile))
-    variables |= set(re.findall(r"^[a-z-]+: override export ([A-Z_]+) :=", makefile, re.MULTILINE))
+    variables |= set(re.findall(r"^(?:[a-z-]+: )?override export ([A-Z_]+) :=", makefile, re.MULTILINE))
     wrong = []
     for arguments in commands_of(text, "make"):
         if arguments[:1] == ["-sC"]:
