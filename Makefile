@@ -141,6 +141,8 @@ lint: ## Checks formatting and lints
 	@# Not among all targets: `cargo test` leaves it out.
 	cargo clippy --locked --package local --test e2e --quiet -- -D warnings
 	cargo clippy --locked --package shared --features unauthenticated --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	cargo deny --locked --log-level error check -D warnings bans licenses sources
 	ruff format --check --quiet tools
 	ruff check --quiet tools
 
@@ -151,9 +153,10 @@ unit: ## Runs every Rust test that needs no running system
 .PHONY: template
 template: ## Checks the templates, the workflows and the tools
 	sam validate --lint
-	cfn-lint template.yaml pipeline/state.yaml pipeline/github-oidc.yaml
-	zizmor --offline --quiet .github/workflows
+	cfn-lint
+	zizmor --offline --quiet .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	pytest --quiet tools/tests
 
 .PHONY: web
@@ -333,9 +336,10 @@ prerequisites:
 lock: ## Updates the pinned tools after an edit of tools/*.in
 	@python3 -m venv .tools/lock
 	@.tools/lock/bin/pip install --quiet --disable-pip-version-check uv
-	@for name in requirements emulator-requirements; do \
-	  .tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
-	    tools/$$name.in --output-file tools/$$name.txt; done
+	@# In tools/ and with its head of options, as Dependabot runs it.
+	@cd tools && for name in requirements emulator-requirements; do \
+	  ../.tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --output-file $$name.txt $$name.in; done
 
 .PHONY: clean
 clean: ## Removes all builds and everything that was installed in the checkout
