@@ -458,7 +458,7 @@ def main() -> int:
         "--without-releases", action="store_true", help="do not compare the aliases: the stack was not released"
     )
     given = arguments.parse_args()
-    environment = settings(given.config_env)
+    environment = settings(given.config_env, given.stack)
     urls = {"ApiUrl": given.api_url, "SignInUrl": given.sign_in_url, "WebUrl": given.web_url}
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
