@@ -20,6 +20,7 @@ use crate::order::OrderId;
 /// | variable | value |
 /// |---|---|
 /// | `LOG_LEVEL` | lowest level that is logged: `error`, `warn`, `info` (default), `debug`, `trace` or `off` |
+/// | `RELEASE` | id of the function's release (`tools/release.py`), which is logged at the start; none on the local stack |
 ///
 /// Other crates are never logged below INFO: at TRACE the Lambda runtime logs whole events, tokens included.
 pub fn init() -> Result<(), EnvironmentError> {
@@ -39,6 +40,12 @@ pub fn init() -> Result<(), EnvironmentError> {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked: {}", panic.payload_as_str().unwrap_or_default());
     }));
+    if let Some(release) = environment::optional("RELEASE") {
+        // As Lambda names them: this line belongs to no work, whose span would name the function.
+        let function_name = environment::optional("AWS_LAMBDA_FUNCTION_NAME");
+        let version = environment::optional("AWS_LAMBDA_FUNCTION_VERSION");
+        tracing::info!(release, function_name, version, "started");
+    }
     Ok(())
 }
 

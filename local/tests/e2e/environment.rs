@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use local::invoke::functions;
 use local::{REGION, Stack, staging};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -123,6 +124,31 @@ async fn a_function_whose_key_cannot_be_read_ends_with_one_line() {
                 assert!(!output.contains("in-json"), "{output}");
             }
             other => panic!("{arn}: {other:?}"),
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn the_start_of_a_release_is_logged() {
+    let stack = Stack::from_environment().unwrap();
+    let function = functions(&stack).await.unwrap().remove("get-order").unwrap();
+    let mut variables = function.environment.unwrap().variables.unwrap();
+    // So the function ends, and its output is read.
+    variables.remove("ORDERS_TABLE");
+    let folder = stack.scratch().unwrap().join("environment").join("release");
+    let bootstrap = unpack("get-order", &folder).await;
+    for (release, level, is_logged) in
+        [("r0123456789", "info", true), ("r0123456789", "error", false), ("", "info", false)]
+    {
+        variables.insert("RELEASE".to_owned(), release.to_owned());
+        variables.insert("LOG_LEVEL".to_owned(), level.to_owned());
+        let output = start(&bootstrap, &variables).await.unwrap_err();
+        let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines: Vec<_> = lines.filter(|line| line["message"] == "started").collect();
+        assert_eq!(lines.len(), usize::from(is_logged), "{release}, {level}: {output}");
+        for line in lines {
+            assert_eq!([&line["level"], &line["release"], &line["function_name"]], ["INFO", release, "function"]);
         }
     }
     fs::remove_dir_all(folder).unwrap();
