@@ -180,6 +180,12 @@ reproducible: tools ## Builds the last commit twice, in two folders, and compare
 check-zips: ## Checks that the zips run on the template's architecture and runtime (ENV=dev)
 	@python tools/check_zips.py --config-env $(ENV)
 
+.PHONY: arm64-check
+arm64-check: export ORDER_API_STAGING := target/arm64
+arm64-check: ## Calls each arm64 zip with its sample event; on x86-64 needs qemu-user-static, libc6-arm64-cross
+	@python3 tools/arm64_zips.py $(ORDER_API_STAGING)
+	tools/run local run -- cargo test --locked --workspace --test e2e events::every_function -- --nocapture
+
 .PHONY: host-build
 host-build: ## Builds the functions for this machine in target/local
 	@python3 tools/host_build.py

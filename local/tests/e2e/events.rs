@@ -93,7 +93,9 @@ async fn every_function_can_be_invoked_with_its_sample_event() {
     for name in FUNCTIONS {
         let invoked = make_invoke(name, &[]).envs([stack.to_environment().unwrap()]).output().await.unwrap();
         assert!(invoked.status.success(), "{name}: {invoked:?}");
-        assert_response(name, &serde_json::from_slice(&invoked.stdout).unwrap());
+        let response = serde_json::from_slice(&invoked.stdout).unwrap();
+        assert_response(name, &response);
+        println!("{name} answers {response}");
     }
 }
 
