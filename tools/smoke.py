@@ -4,8 +4,8 @@ It compares the functions' aliases with what was released, visits the web UI, cr
 an order, and submits one. The first difference from what is expected ends it. The orders that it made are deleted on
 the way out.
 
-A submitted order runs to its end only where that costs nothing: with simulators, or for the restaurant that the
-parameter TestRestaurant names. Everywhere else it is deleted in its grace period, so that nobody is charged.
+A submitted order runs to its end only with simulators, or for the restaurant that the parameter TestRestaurant names.
+Everywhere else it is deleted in its grace period, so that nobody is charged.
 """
 
 import signal
@@ -64,7 +64,16 @@ LONGEST_GRACE = 3600
 # A request whose connection fails has not been sent. 429 is API Gateway's limit for all callers, and says nothing about
 # the release. 503 is not repeated: API Gateway answers it for a function that crashes.
 REPEATS = Retry(
-    total=None, connect=4, read=0, other=0, status=4, status_forcelist={429}, allowed_methods=None, backoff_factor=0.5
+    total=None,
+    connect=4,
+    read=0,
+    other=0,
+    status=4,
+    status_forcelist={429},
+    allowed_methods=None,
+    backoff_factor=0.5,
+    retry_after_max=5,
+    raise_on_status=False,
 )
 # What a problem, API Gateway and the token endpoint say about an error. The rest of an answer is never shown.
 SAID = ("type", "detail", "message", "error", "request_id")

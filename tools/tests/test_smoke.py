@@ -20,6 +20,7 @@ import boto3
 import pytest
 import yaml
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
 from botocore.model import OperationModel
 from botocore.validate import validate_parameters
 
@@ -391,10 +392,19 @@ def test_lists_may_lag_behind(system: System) -> None:
     run(system)
 
 
-def test_a_throttled_request_is_repeated(system: System) -> None:
+def throttled() -> tuple:
     status, headers, content = problem(429, "too-many-requests")
-    system.answers["DELETE", "order"] = [(status, headers | {"Retry-After": "0"}, content)]
+    return status, headers | {"Retry-After": "0"}, content
+
+
+def test_a_throttled_request_is_repeated(system: System) -> None:
+    system.answers["DELETE", "order"] = [throttled()]
     run(system)
+
+
+def test_a_request_that_stays_throttled_fails(system: System) -> None:
+    system.answers["PUT", "order"] = [throttled()] * 5
+    assert "expected 200, but got 429, type urn:problem-type:order-api:too-many-requests" in failure(system)
 
 
 # --- What fails ---
@@ -568,6 +578,15 @@ def test_an_alias_that_is_not_at_the_release_fails(system: System, alias: dict, 
 def test_a_stack_that_was_not_released_fails(system: System) -> None:
     system.template["Resources"]["PutOrderFunction"] = {"Type": "AWS::Serverless::Function", "Properties": {}}
     assert failure(system).startswith("releases: PutOrderFunction was not released by make deploy or the pipeline")
+
+
+def test_a_missing_stack_is_named(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> dict:
+        error = {"Code": "ValidationError", "Message": f"Stack with id {STACK} does not exist"}
+        raise ClientError({"Error": error}, "DescribeStacks")
+
+    monkeypatch.setattr(System, "DescribeStacks", missing)
+    assert failure(system) == "stack order-api-prod is not deployed"
 
 
 def test_a_missing_output_is_named(system: System) -> None:
