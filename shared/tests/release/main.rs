@@ -31,11 +31,20 @@ fn parse(file: &PathBuf) -> Value {
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
+/// File of the latest sample of a form.
+fn latest(name: &str) -> PathBuf {
+    folder().join(format!("{name}.json"))
+}
+
+/// File of its nth sample that was written otherwise, from 1.
+fn earlier(name: &str, n: usize) -> PathBuf {
+    folder().join(format!("{name}.{n}.json"))
+}
+
 /// The samples of a form: the latest, and those that were written otherwise before.
 fn samples(name: &str) -> Vec<Value> {
-    let mut files = vec![folder().join(format!("{name}.json"))];
-    files.extend((1..).map(|n| folder().join(format!("{name}.{n}.json"))).take_while(|file| file.exists()));
-    files.iter().map(parse).collect()
+    let earlier = (1..).map(|n| earlier(name, n)).take_while(|file| file.exists());
+    std::iter::once(latest(name)).chain(earlier).map(|file| parse(&file)).collect()
 }
 
 /// The entries of all samples of a form, with their names.
@@ -78,7 +87,7 @@ fn request(method: &str, resource: &str, headers: &Value, body: &str) -> Request
 #[tokio::test]
 async fn todays_code_writes_what_the_samples_show() {
     for (name, value) in written::all().await {
-        let file = folder().join(format!("{name}.json"));
+        let file = latest(name);
         assert!(
             file.exists() && parse(&file) == value,
             "events/release/{name}.json is not what the code writes:\n{value:#}\n\
@@ -93,13 +102,12 @@ async fn todays_code_writes_what_the_samples_show() {
 #[ignore = "writes the samples: `make samples`"]
 async fn write() {
     for (name, value) in written::all().await {
-        let file = folder().join(format!("{name}.json"));
-        if file.exists() && parse(&file) == value {
-            continue;
-        }
+        let file = latest(name);
         if file.exists() {
-            let earlier = (1..).map(|n| folder().join(format!("{name}.{n}.json"))).find(|file| !file.exists());
-            fs::rename(&file, earlier.unwrap()).unwrap();
+            if parse(&file) == value {
+                continue;
+            }
+            fs::rename(&file, earlier(name, samples(name).len())).unwrap();
         }
         fs::create_dir_all(folder()).unwrap();
         fs::write(file, format!("{value:#}\n")).unwrap();

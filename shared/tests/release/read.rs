@@ -20,15 +20,17 @@ fn key(order: &Value) -> OrderKey {
     serde_json::from_value(json!({"user_id": order["user_id"], "id": order["id"]})).unwrap()
 }
 
-/// Asserts that the order has the fields of that form with their values, as far as it sends them.
+/// Fields of an item that are for the table only.
+const NOT_SENT: [&str; 4] = ["failing_since", "cancelling_since", "published", "unsettled"];
+
+/// Asserts that the order sends the fields of that form with their values, except those that are for the table only.
 fn assert_same(order: &Order, form: &Value, case: &str) {
     let sent = serde_json::to_value(order).unwrap();
     for (name, value) in form.as_object().unwrap() {
-        assert!(sent.get(name).is_none_or(|sent| sent == value), "{case}: {name} is {value}, read as {}", sent[name]);
-    }
-    let wire = ["user_id", "restaurant_id", "quantity", "id", "created_at", "order_status", "updated_at", "version"];
-    for name in wire.into_iter().chain(["processing", "total", "accepted_at", "paid_at", "delivered_at", "refund"]) {
-        assert_eq!(sent.get(name), form.get(name), "{case}: {name}");
+        // The reason of an order that fails is sent at its end.
+        if !NOT_SENT.contains(&name.as_str()) && (name != "error_message" || order.is_final()) {
+            assert_eq!(sent.get(name), Some(value), "{case}: {name}");
+        }
     }
 }
 
@@ -75,11 +77,13 @@ fn the_state_machine_knows_every_answer_of_a_step() {
 #[tokio::test]
 async fn an_item_is_the_order_that_was_stored_with_the_same_step_next() {
     for (case, sample) in entries("item") {
-        for item in [&sample["item"], &with_added_field(&sample["item"])] {
+        let mut extended = with_added_field(&sample["item"]);
+        extended["total"] = with_added_field(&sample["item"]["total"]);
+        for item in [&sample["item"], &extended] {
             let (table, key) = (Table::new().await, key(item));
             put(&table, TABLE, item).await;
             let order = table.orders.get(&key).await.unwrap();
-            assert_same(&order, item, &case);
+            assert_same(&order, &sample["item"], &case);
             assert_eq!(json!(order.next()), sample["next"], "{case}");
             assert_eq!(order.is_unsettled(), item.get("unsettled").is_some(), "{case}");
             let unsettled = table.orders.find_unsettled(key.id).await.unwrap();

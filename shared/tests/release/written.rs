@@ -272,12 +272,12 @@ fn responses() -> Value {
     ];
     let responses = new.into_iter().chain(read).map(|(name, response)| {
         let headers = response.headers().iter();
-        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().into()));
-        let (status, headers) = (response.status().as_u16(), Map::from_iter(headers));
+        let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let status = response.status().as_u16();
         let body: Value = serde_json::from_slice(response.body()).unwrap();
         (name, json!({"status": status, "headers": headers, "body": body}))
     });
-    Value::Object(Map::from_iter(responses))
+    Value::Object(responses.collect())
 }
 
 /// Cursors, which callers find in `Link` and send back.
