@@ -158,7 +158,7 @@ def assert_order(commands: list[str], *patterns: str) -> None:
 
 
 def test_the_parameters_are_checked_before_anything_is_built_or_deployed(root: Path) -> None:
-    assert_order(commands_of_make(root), "check.parameters", "cargo lambda build", "sam deploy")
+    assert_order(commands_of_make(root), "check.parameters", "release_build", "sam package", "release.py", "sam deploy")
     # The build is the same for all environments.
     assert_order(
         commands_of_codebuild(root / "pipeline/buildspecs/prepare.yml"), "check.parameters", "change_set.py prepare"
@@ -193,12 +193,14 @@ def test_an_old_build_of_the_sam_cli_is_not_deployed(
     old.parent.mkdir(parents=True)
     shutil.copy(root / "template.yaml", old)
     # The SAM CLI prefers it.
-    assert chosen_template("sam deploy --config-env prod", tmp_path, monkeypatch) == old
+    assert chosen_template("sam package --config-env prod", tmp_path, monkeypatch) == old
 
+    for commands in (commands_of_make(root), commands_of_codebuild(root / "buildspec.yml")):
+        (packaged,) = [line for line in commands if line.startswith("sam package")]
+        assert chosen_template(packaged, tmp_path, monkeypatch) == tmp_path / "template.yaml"
+    shutil.copy(root / "template.yaml", tmp_path / "release-template.yaml")
     (deployed,) = [line for line in commands_of_make(root) if line.startswith("sam deploy")]
-    assert chosen_template(deployed, tmp_path, monkeypatch) == tmp_path / "template.yaml"
-    (packaged,) = [line for line in commands_of_codebuild(root / "buildspec.yml") if line.startswith("sam ")]
-    assert chosen_template(packaged, tmp_path, monkeypatch) == tmp_path / "template.yaml"
+    assert chosen_template(deployed, tmp_path, monkeypatch) == tmp_path / "release-template.yaml"
 
 
 def test_make_asks_before_a_deployment_to_prod(root: Path) -> None:

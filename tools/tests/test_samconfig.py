@@ -12,7 +12,8 @@ from samconfig import name_problem, settings
 
 # Verbs of the Makefile that work with a deployed stack, and what comes only after the check of its name.
 VERBS = {
-    "deploy": "cargo lambda build",
+    "deploy": "tools/release_build.py",
+    "smoke": None,
     "deploy-web": "npm run",
     "undeploy-web": None,
     "redrive": None,
