@@ -301,6 +301,10 @@ smoke: tools ## Tests a deployed stack over HTTPS, signed in as a machine (ENV, 
 undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV, STACK)
 	@python tools/deploy_web.py --config-env $(ENV) $(ON_STACK) --empty
 
+.PHONY: verify
+verify: tools check-stack web/e2e/node_modules ## Runs the tests of the API on a deployed stack and writes a report (STACK=name)
+	@python tools/verify.py --config-env $(ENV) $(ON_STACK)
+
 .PHONY: redrive
 redrive: tools ## Moves dead letters back to their queues (ENV, STACK)
 	@python tools/redrive.py --config-env $(ENV) $(ON_STACK)

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, ensure};
-use serde::Deserialize;
 use tokio::process::Command;
 
 use crate::environment::{architecture, command_for, root, staging};
@@ -21,39 +20,7 @@ pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::
     let overrides = overrides.iter().map(String::as_str).chain([&*architecture]).chain(parameters.iter().copied());
     let command = ["deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides"];
     sam(endpoint, &command.into_iter().chain(overrides).collect::<Vec<_>>()).await?;
-    let list = ["list", "stack-outputs", "--stack-name", name, "--region", REGION, "--output", "json"];
-    let outputs: Vec<Output> = serde_json::from_str(&sam(endpoint, &list).await?).context("the stack's outputs")?;
-    let output = |key: &str| {
-        let found = outputs.iter().find(|output| output.key == key);
-        found.map(|output| output.value.clone()).with_context(|| format!("the stack has no output {key}"))
-    };
-    // The output ApiUrl is an address of AWS; the emulator serves the same API under its own.
-    let stage = output("ApiUrl")?.rsplit('/').next().unwrap_or_default().to_owned();
-    // So is WebUrl.
-    let (_, port) = endpoint.rsplit_once(':').context("the emulator's URL has no port")?;
-    let web_host = output("WebUrl")?.replace("https://", "").replace(".cloudfront.net", ".cloudfront.localhost");
-    Ok(Stack {
-        name: name.to_owned(),
-        endpoint: endpoint.to_owned(),
-        api_url: format!("{endpoint}/_aws/execute-api/{}/{stage}", output("ApiId")?),
-        user_pool_id: output("UserPoolId")?,
-        web_client_id: output("WebClientId")?,
-        web_url: format!("http://{web_host}:{port}"),
-        machine_client_id: output("MachineClientId")?,
-        unit_price: output("UnitPrice")?.parse().context("the output UnitPrice")?,
-        currency: output("Currency")?,
-        orders_table: output("OrdersTableName")?,
-        idempotency_table: output("IdempotencyTableName")?,
-        orders_queue: output("OrdersQueueUrl")?,
-        orders_dead_letter_queue: output("OrdersDeadLetterQueueUrl")?,
-        recovery_queue: output("RecoveryQueueUrl")?,
-        recovery_dead_letter_queue: output("RecoveryDeadLetterQueueUrl")?,
-        state_machine: output("StateMachineArn")?,
-        notifications_topic: output("NotificationsTopicArn")?,
-        sweep_function: output("SweepFunctionName")?,
-        settle_function: output("SettleFunctionName")?,
-        function_logs: output("FunctionLogGroup")?,
-    })
+    Stack::read(name, REGION, Some(endpoint)).await
 }
 
 /// Copies a file of the checkout to the staging folder atomically, because another deployment may be reading it there.
@@ -75,15 +42,7 @@ async fn configured_parameters() -> anyhow::Result<Vec<String>> {
     parameters.try_into().context("parameter_overrides in samconfig.toml")
 }
 
-#[derive(Deserialize)]
-struct Output {
-    #[serde(rename = "OutputKey")]
-    key: String,
-    #[serde(rename = "OutputValue")]
-    value: String,
-}
-
-async fn sam(endpoint: &str, arguments: &[&str]) -> anyhow::Result<String> {
+async fn sam(endpoint: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let sam = root()?.join(".tools/aws/bin/sam");
     let ran = Command::from(command_for(endpoint, &sam))
         .args(arguments)
@@ -96,5 +55,5 @@ async fn sam(endpoint: &str, arguments: &[&str]) -> anyhow::Result<String> {
         .with_context(|| format!("{} does not start: run `make tools`", sam.display()))?;
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     ensure!(ran.status.success(), "sam {} failed:\n{out}\n{err}", arguments.join(" "));
-    Ok(out.into_owned())
+    Ok(())
 }

@@ -73,9 +73,22 @@ pub(crate) fn command_for(endpoint: &str, program: &Path) -> Command {
     command
 }
 
-/// Builder of HTTP clients. They reach only this machine, so they use no proxy. reqwest is built without a TLS provider,
-/// so one must be installed before the first client.
+/// Builder of HTTP clients that reach only this machine, so they use no proxy.
 pub fn http() -> reqwest::ClientBuilder {
+    internet().no_proxy()
+}
+
+/// Builder of HTTP clients. reqwest is built without a TLS provider, so one must be installed before the first client.
+pub(crate) fn internet() -> reqwest::ClientBuilder {
     shared::aws::install_tls();
-    reqwest::Client::builder().no_proxy()
+    reqwest::Client::builder()
+}
+
+/// The region of an environment of `samconfig.toml`.
+pub fn region(env: &str) -> anyhow::Result<String> {
+    let config: toml::Table = std::fs::read_to_string(root()?.join("samconfig.toml"))?.parse()?;
+    let region = ["global", "deploy"].iter().find_map(|command| {
+        config.get(env)?.get(command)?.get("parameters")?.get("region")?.as_str().map(str::to_owned)
+    });
+    region.with_context(|| format!("samconfig.toml has no region for the environment {env}"))
 }

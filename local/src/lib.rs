@@ -1,6 +1,7 @@
-//! The local stack: an emulated AWS (MiniStack) on this machine, and the real `sam deploy` of the real template to it.
+//! The local stack and deployed ones: an emulated AWS (MiniStack) on this machine with the real `sam deploy` of the real
+//! template to it, and the outputs and users of a stack there or on AWS.
 //!
-//! `make dev` and the end-to-end tests use this crate. The Makefile provides the tools in `.tools/` and the functions'
+//! `make dev`, the end-to-end tests and `make verify` use this crate. The Makefile provides the tools in `.tools/` and the functions'
 //! builds for this machine in `target/local/`.
 
 mod deploy;
@@ -16,7 +17,7 @@ mod stack;
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach, free_port};
-pub use environment::{http, sample_event, staging, without_proxy};
+pub use environment::{http, region, sample_event, staging, without_proxy};
 pub use serve::Server;
 pub use stack::{Stack, StackFile};
 

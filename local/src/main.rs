@@ -6,11 +6,11 @@ use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use local::sign_in::{self, Person};
 use local::{
-    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, deploy, free_port, logs, sample_event, samples,
-    without_proxy,
+    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, deploy, free_port, logs, region, sample_event,
+    samples, without_proxy,
 };
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,17 +45,15 @@ enum Verb {
         #[arg(long, default_value_t = 3000)]
         port: u16,
     },
-    /// Prints the URL of the API that `dev` or `run` serves
+    /// Prints the URL of the API of a running system
     Url {
-        /// Port of the emulator that `dev` has started; by default, the system of the enclosing `run`
-        #[arg(long)]
-        port: Option<u16>,
+        #[command(flatten)]
+        system: System,
     },
     /// Prints an access token for the API, a machine's or a person's
     Token {
-        /// Same as for `url`
-        #[arg(long)]
-        port: Option<u16>,
+        #[command(flatten)]
+        system: System,
         /// Scopes of the token, separated by spaces; by default, all that are allowed
         #[arg(long)]
         scope: Option<String>,
@@ -65,6 +63,11 @@ enum Verb {
         /// Password of that person
         #[arg(long, requires = "person")]
         password: Option<String>,
+    },
+    /// Prints a running system as the tests read it from the variable `ORDER_API_STACK`
+    Stack {
+        #[command(flatten)]
+        system: System,
     },
     /// Calls a function with an event, in the system of the enclosing `run` or of `dev`, or else in a fresh one
     Invoke {
@@ -88,6 +91,30 @@ enum Verb {
     },
 }
 
+/// A running system; by default, that of the enclosing `run`.
+#[derive(Args)]
+struct System {
+    /// Port of the emulator that `dev` has started
+    #[arg(long)]
+    port: Option<u16>,
+    /// Name of a deployed stack; read with the AWS credentials of the environment
+    #[arg(long, conflicts_with = "port", requires = "config_env")]
+    stack: Option<String>,
+    /// Environment of samconfig.toml with the region of that stack
+    #[arg(long)]
+    config_env: Option<String>,
+}
+
+impl System {
+    async fn find(self) -> anyhow::Result<Stack> {
+        match (self.port, self.stack.zip(self.config_env)) {
+            (Some(port), _) => Stack::running(port),
+            (None, Some((name, env))) => Stack::deployed(&name, &region(&env)?).await,
+            (None, None) => Stack::from_environment(),
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let work = async {
@@ -95,11 +122,12 @@ async fn main() -> ExitCode {
             Verb::Dev { port, web_port } => dev(port, web_port).await,
             Verb::Watch { port } => watch(port).await,
             Verb::StartApi { port } => start_api(port).await,
-            Verb::Url { port } => url(port),
-            Verb::Token { port, scope, person, password } => {
+            Verb::Url { system } => shown(&system.find().await?.api_url),
+            Verb::Token { system, scope, person, password } => {
                 let person = person.zip(password).map(|(email, password)| Person { email, password });
-                token(port, scope.as_deref(), person).await
+                token(&system.find().await?, scope.as_deref(), person).await
             }
+            Verb::Stack { system } => shown(&system.find().await?.to_environment()?.1),
             Verb::Invoke { function, event, port } => invoke(&function, event, port).await,
             Verb::Run { concurrency, command } => run(concurrency, &command).await,
         }
@@ -177,7 +205,7 @@ Try these in another terminal, as an admin machine (the token is valid for an ho
 
 Logs of the functions. Another order is being submitted, so you can follow it:
 "#,
-        endpoint = stack.endpoint,
+        endpoint = stack.emulator()?,
     );
     samples::submit(&stack, &token).await?;
     tokio::select! {
@@ -187,23 +215,16 @@ Logs of the functions. Another order is being submitted, so you can follow it:
     Ok(ExitCode::SUCCESS)
 }
 
-fn running(port: Option<u16>) -> anyhow::Result<Stack> {
-    port.map_or_else(Stack::from_environment, Stack::running)
-}
-
-fn url(port: Option<u16>) -> anyhow::Result<ExitCode> {
-    println!("{}", running(port)?.api_url);
+fn shown(text: &str) -> anyhow::Result<ExitCode> {
+    println!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn token(port: Option<u16>, scope: Option<&str>, person: Option<Person>) -> anyhow::Result<ExitCode> {
-    let stack = running(port)?;
-    let token = match person {
-        None => sign_in::machine_token(&stack, scope).await?,
-        Some(person) => sign_in::person_tokens(&stack, &person, scope).await?.access_token,
-    };
-    println!("{token}");
-    Ok(ExitCode::SUCCESS)
+async fn token(stack: &Stack, scope: Option<&str>, person: Option<Person>) -> anyhow::Result<ExitCode> {
+    shown(&match person {
+        None => sign_in::machine_token(stack, scope).await?,
+        Some(person) => sign_in::person_tokens(stack, &person, scope).await?.access_token,
+    })
 }
 
 /// Prints the function's answer alone to the standard output, so that other programs can read it.
@@ -212,8 +233,7 @@ async fn invoke(function: &str, event: Option<PathBuf>, port: u16) -> anyhow::Re
     let text = std::fs::read(&event).with_context(|| format!("can't read the event {}", event.display()))?;
     let event = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", event.display()))?;
     let running = Stack::from_environment().or_else(|_| {
-        let announce =
-            |stack: &Stack| eprintln!("Using the system at {}, with the code it was started with", stack.endpoint);
+        let announce = |_: &Stack| eprintln!("Using the system on port {port}, with the code it was started with");
         Stack::running(port).inspect(announce)
     });
     let answer = if let Ok(stack) = running {

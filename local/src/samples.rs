@@ -5,11 +5,11 @@ use serde_json::json;
 use shared::order::{Order, Timestamp};
 use shared::store::Orders;
 
-use crate::{Stack, http, sign_in};
+use crate::{Stack, sign_in};
 
 /// Saves the sample orders, including the order that the files in `events/` name.
 pub async fn save(stack: &Stack) -> anyhow::Result<()> {
-    let client = http().build()?;
+    let client = stack.http().build()?;
     let token = sign_in::machine_token(stack, None).await?;
     for (user, restaurant, quantity) in [
         ("Burger_1", "Restaurant 1", 1),
@@ -32,7 +32,7 @@ pub async fn save(stack: &Stack) -> anyhow::Result<()> {
 /// Submits an order.
 pub async fn submit(stack: &Stack, token: &str) -> anyhow::Result<()> {
     let order = json!({"user_id": "Burger_2", "restaurant_id": "Restaurant 3", "quantity": 3});
-    let submit = http().build()?.post(format!("{}/orders", stack.api_url)).bearer_auth(token).json(&order);
+    let submit = stack.http().build()?.post(format!("{}/orders", stack.api_url)).bearer_auth(token).json(&order);
     submit.send().await?.error_for_status()?;
     Ok(())
 }

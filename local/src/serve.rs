@@ -26,7 +26,7 @@ impl Server {
     /// Starts `cargo lambda watch`: every route of the API on this port, recompiled after an edit. The routes stand in
     /// the workspace's `Cargo.toml`.
     pub fn watch(stack: &Stack, port: u16) -> anyhow::Result<Self> {
-        let variables = aws_environment(&stack.endpoint).into_iter().chain(variables(stack));
+        let variables = aws_environment(stack.emulator()?).into_iter().chain(variables(stack));
         let lines: Vec<_> = variables.map(|(name, value)| format!("{name}={value}")).collect();
         let file = staging()?.join(format!("watch-{port}.env"));
         fs::write(&file, lines.join("\n"))?;
@@ -51,12 +51,12 @@ impl Server {
         let temporary = folder.join(format!("tmp-{port}"));
         let _ = fs::remove_dir_all(&temporary);
         fs::create_dir_all(&temporary)?;
-        let emulator = stack.endpoint.replace("localhost", "host.docker.internal");
+        let emulator = stack.emulator()?.replace("localhost", "host.docker.internal");
         let endpoints = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"].map(|name| (name, &*emulator));
         let variables: BTreeMap<_, _> = variables(stack).into_iter().chain(endpoints).collect();
         fs::write(folder.join("variables.json"), json!({ "Parameters": variables }).to_string())?;
 
-        let mut command = command_for(&stack.endpoint, &root.join(".tools/aws/bin/sam"));
+        let mut command = command_for(stack.emulator()?, &root.join(".tools/aws/bin/sam"));
         command
             .args(["local", "start-api", "--port", &port.to_string(), "--env-vars", "variables.json"])
             .args(["--parameter-overrides", &format!("Environment=dev Architecture={}", architecture())])

@@ -1,4 +1,6 @@
-//! Sign-in to a local stack: people use the hosted sign-in as a browser does, machines use client credentials.
+//! Sign-in to a stack: people use the hosted sign-in as a browser does, machines use client credentials.
+
+use std::process::Stdio;
 
 use anyhow::{Context, ensure};
 use aws_sdk_cognitoidentityprovider::Client;
@@ -8,10 +10,14 @@ use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
 use serde::Deserialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::{Stack, WEB_ORIGIN, http};
+use crate::environment::root;
+use crate::{Stack, WEB_ORIGIN};
 
 /// A person with an account.
 #[derive(Clone)]
@@ -76,7 +82,7 @@ pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> anyhow::Result
     let secret = client_secret(stack, &stack.machine_client_id).await?;
     let mut form = vec![("grant_type", "client_credentials")];
     form.extend(scope.map(|scope| ("scope", scope)));
-    let request = http().build()?.post(format!("{}/oauth2/token", stack.endpoint)).form(&form);
+    let request = stack.http().build()?.post(format!("{}/oauth2/token", stack.sign_in_url)).form(&form);
     let response = request.basic_auth(&stack.machine_client_id, Some(secret)).send().await?;
     tokens(response).await.map(|tokens| tokens.access_token)
 }
@@ -136,14 +142,51 @@ impl Attempt {
 
     /// Fills in the sign-in page as this person and returns the authorization code.
     pub async fn sign_in(&self, stack: &Stack, person: &Person) -> anyhow::Result<String> {
-        let browser = http().redirect(Policy::none()).build()?;
-        let page = browser.get(format!("{}/oauth2/authorize", stack.endpoint)).query(&self.parameters(stack));
+        if stack.endpoint.is_none() {
+            // The managed pages of AWS need a browser.
+            return self.sign_in_by_browser(stack, person).await;
+        }
+        let browser = stack.http().redirect(Policy::none()).build()?;
+        let page = browser.get(format!("{}/oauth2/authorize", stack.sign_in_url)).query(&self.parameters(stack));
         let page = page.send().await?;
         ensure!(page.status() == 200, "the sign-in page answered {}", page.status());
         let mut form = self.parameters(stack);
         form.extend([("username", person.email.clone()), ("password", person.password.clone())]);
-        let response = browser.post(format!("{}/login", stack.endpoint)).form(&form).send().await?;
+        let response = browser.post(format!("{}/login", stack.sign_in_url)).form(&form).send().await?;
         let location = response.headers().get(LOCATION).context("the sign-in was refused")?.to_str()?;
+        self.code(location)
+    }
+
+    /// Does the same in a headless browser, with `web/e2e/sign-in.ts`.
+    pub async fn sign_in_by_browser(&self, stack: &Stack, person: &Person) -> anyhow::Result<String> {
+        let authorize = format!("{}/oauth2/authorize", stack.sign_in_url);
+        let input = json!({
+            "url": Url::parse_with_params(&authorize, self.parameters(stack))?.as_str(),
+            "redirectUri": self.redirect_uri,
+            "email": person.email,
+            "password": person.password,
+        });
+        let root = root()?;
+        let mut node = Command::new(root.join(".tools/aws/bin/node"))
+            .arg(root.join("web/e2e/sign-in.ts"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("node does not start: run `make tools`")?;
+        // Not on the command line, where other users of the machine could read the password.
+        let mut stdin = node.stdin.take().context("node has no standard input")?;
+        stdin.write_all(input.to_string().as_bytes()).await?;
+        drop(stdin);
+        let ended = node.wait_with_output().await?;
+        let error = String::from_utf8_lossy(&ended.stderr);
+        ensure!(ended.status.success(), "{}", error.trim().trim_start_matches("error: "));
+        self.code(String::from_utf8(ended.stdout)?.trim())
+    }
+
+    /// Returns the code in the URL to which the sign-in has redirected.
+    fn code(&self, location: &str) -> anyhow::Result<String> {
         let location = Url::parse(location)?;
         ensure!(location.as_str().starts_with(&self.redirect_uri), "the redirect leads elsewhere");
         let parameter = |name| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
@@ -160,6 +203,6 @@ impl Attempt {
             ("code", code),
             ("code_verifier", &self.verifier),
         ];
-        Ok(http().build()?.post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await?)
+        Ok(stack.http().build()?.post(format!("{}/oauth2/token", stack.sign_in_url)).form(&form).send().await?)
     }
 }

@@ -1,5 +1,6 @@
-//! A deployed stack, and the ways to hand it to other processes.
+//! A deployed stack, on the emulator or on AWS, and the ways to hand it to other processes.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 
@@ -7,23 +8,27 @@ use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::environment::staging;
-use crate::{REGION, emulator};
+use crate::emulator;
+use crate::environment::{http, internet, staging};
 
 /// A deployed stack: its API, its users, its data and its logs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stack {
     /// Name of the CloudFormation stack.
     pub name: String,
-    /// URL of the emulator's AWS APIs.
-    pub endpoint: String,
+    /// AWS region.
+    pub region: String,
+    /// URL of the emulator's AWS APIs; none if the stack is on AWS.
+    pub endpoint: Option<String>,
     /// URL of the Order API, with its stage and without a slash at the end.
     pub api_url: String,
     /// Id of the user pool.
     pub user_pool_id: String,
+    /// URL of the hosted sign-in and the token endpoint, without a slash at the end.
+    pub sign_in_url: String,
     /// Client of the hosted sign-in, for people.
     pub web_client_id: String,
-    /// URL at which the emulator serves the distribution of the web UI, without a slash at the end.
+    /// URL of the distribution of the web UI, without a slash at the end.
     pub web_url: String,
     /// Client of the token endpoint, for machines.
     pub machine_client_id: String,
@@ -80,20 +85,89 @@ impl Stack {
         Ok(serde_json::from_slice(&stack)?)
     }
 
-    /// The emulator's own folder, with its log in `emulator.log`. It is removed when the emulator ends.
-    pub fn scratch(&self) -> anyhow::Result<PathBuf> {
-        emulator::scratch(&self.endpoint)
+    /// Returns the stack of that name. It is on AWS, where it is read with the user's credentials, unless the environment
+    /// has `AWS_ENDPOINT_URL`: that is the emulator's.
+    pub async fn deployed(name: &str, region: &str) -> anyhow::Result<Self> {
+        Self::read(name, region, std::env::var("AWS_ENDPOINT_URL").ok().as_deref()).await
     }
 
-    /// Configuration of AWS clients of the emulator.
+    /// Reads the outputs of a stack on the emulator at `endpoint`, or on AWS.
+    pub(crate) async fn read(name: &str, region: &str, endpoint: Option<&str>) -> anyhow::Result<Self> {
+        let cloudformation = aws_sdk_cloudformation::Client::new(&sdk_config(region, endpoint).await);
+        let described = cloudformation.describe_stacks().stack_name(name).send().await;
+        let described = described.with_context(|| format!("the stack {name} can't be read in {region}"))?;
+        let stack = described.stacks.unwrap_or_default().into_iter().next();
+        let outputs =
+            stack.with_context(|| format!("there is no stack {name} in {region}"))?.outputs.unwrap_or_default();
+        let outputs: HashMap<_, _> =
+            outputs.into_iter().filter_map(|output| Some((output.output_key?, output.output_value?))).collect();
+        let output = |key: &str| outputs.get(key).cloned().with_context(|| format!("the stack has no output {key}"));
+        let mut stack = Self {
+            name: name.to_owned(),
+            region: region.to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            api_url: output("ApiUrl")?,
+            user_pool_id: output("UserPoolId")?,
+            sign_in_url: output("SignInUrl")?,
+            web_client_id: output("WebClientId")?,
+            web_url: output("WebUrl")?,
+            machine_client_id: output("MachineClientId")?,
+            unit_price: output("UnitPrice")?.parse().context("the output UnitPrice")?,
+            currency: output("Currency")?,
+            orders_table: output("OrdersTableName")?,
+            idempotency_table: output("IdempotencyTableName")?,
+            orders_queue: output("OrdersQueueUrl")?,
+            orders_dead_letter_queue: output("OrdersDeadLetterQueueUrl")?,
+            recovery_queue: output("RecoveryQueueUrl")?,
+            recovery_dead_letter_queue: output("RecoveryDeadLetterQueueUrl")?,
+            state_machine: output("StateMachineArn")?,
+            notifications_topic: output("NotificationsTopicArn")?,
+            sweep_function: output("SweepFunctionName")?,
+            settle_function: output("SettleFunctionName")?,
+            function_logs: output("FunctionLogGroup")?,
+        };
+        // These outputs are addresses of AWS. The emulator serves the same under its own.
+        if let Some(endpoint) = endpoint {
+            let stage = stack.api_url.rsplit('/').next().unwrap_or_default();
+            stack.api_url = format!("{endpoint}/_aws/execute-api/{}/{stage}", output("ApiId")?);
+            endpoint.clone_into(&mut stack.sign_in_url);
+            let (_, port) = endpoint.rsplit_once(':').context("the emulator's URL has no port")?;
+            let host = stack.web_url.replace("https://", "").replace(".cloudfront.net", ".cloudfront.localhost");
+            stack.web_url = format!("http://{host}:{port}");
+        }
+        Ok(stack)
+    }
+
+    /// URL of the emulator's AWS APIs. Fails if the stack is on AWS.
+    pub fn emulator(&self) -> anyhow::Result<&str> {
+        self.endpoint.as_deref().with_context(|| format!("the stack {} is not on the emulator", self.name))
+    }
+
+    /// The emulator's own folder, with its log in `emulator.log`. It is removed when the emulator ends.
+    pub fn scratch(&self) -> anyhow::Result<PathBuf> {
+        emulator::scratch(self.emulator()?)
+    }
+
+    /// Configuration of AWS clients for the stack.
     pub async fn sdk_config(&self) -> SdkConfig {
-        aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(shared::aws::http_client())
-            .endpoint_url(&self.endpoint)
-            .region(Region::new(REGION))
-            .test_credentials()
-            .load()
-            .await
+        sdk_config(&self.region, self.endpoint.as_deref()).await
+    }
+
+    /// Builder of HTTP clients for the stack's addresses. The user's proxy is not for those of this machine.
+    #[must_use]
+    pub fn http(&self) -> reqwest::ClientBuilder {
+        if self.endpoint.is_some() { http() } else { internet() }
+    }
+}
+
+/// Configuration of AWS clients of the emulator, or of AWS with the user's credentials.
+async fn sdk_config(region: &str, endpoint: Option<&str>) -> SdkConfig {
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(shared::aws::http_client())
+        .region(Region::new(region.to_owned()));
+    match endpoint {
+        Some(endpoint) => config.endpoint_url(endpoint).test_credentials().load().await,
+        None => config.load().await,
     }
 }
 

@@ -215,6 +215,12 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= MAX_README_LINES
 
 
+def test_the_readme_says_whether_a_release_has_been_tried_on_aws() -> None:
+    """`make verify` writes a report of each complete run on AWS."""
+    says_none = "**No release has been tried on AWS yet.**" in (ROOT / "README.md").read_text()
+    assert says_none == (list((ROOT / "docs/verified").glob("*.md")) == [])
+
+
 def test_the_api_document_has_every_kind_of_problem() -> None:
     rows = kinds_of_problems((ROOT / "docs/api.md").read_text())
     described = [(status, kind) for status, kind, _ in rows]

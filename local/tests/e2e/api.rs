@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reqwest::{Method, Url};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -29,8 +29,7 @@ async fn the_published_examples_work_unchanged() {
     assert!(created_at.len() == "2023-01-02T22:06:33.637839308Z".len() && created_at.ends_with('Z'), "{created_at}");
 
     assert!(api.get("/orders").await.is(200).json().is_array());
-    let listed = api.get("/orders?limit=1000").await.is(200).json();
-    assert!(listed.as_array().unwrap().contains(&order), "{listed}");
+    api.list_when("?limit=1000", |orders| orders.contains(&order)).await;
 
     let id = text(&order["id"]);
     api.delete(&format!("/order/Burger_2/id/{id}")).await.is(204);
@@ -276,8 +275,7 @@ async fn unusual_characters_survive_a_round_trip() {
         assert_eq!(order["user_id"], name);
         let location = made.url.join(made.header("location")).unwrap();
         assert_eq!(api.follow(location).await.is(200).json(), order);
-        let query = api.request(Method::GET, "/orders").query(&[("user_id", name)]);
-        assert_eq!(send(query).await.is(200).json(), json!([order]));
+        api.list_when(&format!("?user_id={}", encode(name)), |orders| orders == [order.clone()]).await;
         api.delete(&published_path_of(&order)).await.is(204);
     }
 }
@@ -386,8 +384,9 @@ async fn every_spelling_of_the_path_leads_to_the_order() {
         let location = made.url.join(made.header("location")).unwrap();
         assert_eq!(api.follow(location).await.is(200).json(), made.json(), "{path}");
     }
+    api.list_when("", |orders| orders.len() > 1).await;
     let page = api.get("/orders/?limit=1").await.is(200);
-    api.follow(next_page(&page).unwrap()).await.is(200);
+    api.follow(page.next_page().unwrap()).await.is(200);
 }
 
 #[tokio::test]
@@ -468,14 +467,6 @@ async fn concurrent_changes_are_not_lost() {
     assert_eq!((&last.json()["quantity"], last.header("etag")), (&json!("13"), r#""11""#));
 }
 
-/// Returns the URL of the next page, if there is one: `Link` is relative to the URL of the request.
-fn next_page(page: &Answer) -> Option<Url> {
-    let link = page.headers.get("link")?.to_str().unwrap();
-    let reference = link.strip_prefix('<').unwrap().strip_suffix(r#">; rel="next""#).unwrap();
-    assert!(reference.starts_with("?cursor="), "{link}");
-    Some(page.url.join(reference).unwrap())
-}
-
 #[tokio::test]
 async fn paging_neither_skips_nor_repeats_orders_while_others_are_added() {
     let api = Api::new().await;
@@ -493,6 +484,7 @@ async fn paging_neither_skips_nor_repeats_orders_while_others_are_added() {
     }
     let made: HashSet<String> = clients.join_all().await.concat().into_iter().collect();
     assert_eq!(made.len(), 250);
+    api.list_when(&format!("?limit=1000&user_id={}", encode(&name)), |orders| orders.len() == 250).await;
 
     for (query, newest_first) in [(format!("user_id={}&", encode(&name)), true), (String::new(), false)] {
         let mut seen: Vec<String> = Vec::new();
@@ -501,7 +493,7 @@ async fn paging_neither_skips_nor_repeats_orders_while_others_are_added() {
             let orders = page.json();
             let orders = orders.as_array().unwrap();
             seen.extend(orders.iter().map(|order| text(&order["id"])));
-            let Some(next) = next_page(&page) else { break };
+            let Some(next) = page.next_page() else { break };
             assert_eq!(orders.len(), 60);
             api.order(&name).await;
             page = api.follow(next).await.is(200);
@@ -525,14 +517,15 @@ async fn a_list_is_an_array_of_at_most_100_orders_by_default() {
     for _ in 0..101 {
         api.order(&name).await;
     }
+    api.list_when(&format!("?limit=1000&user_id={}", encode(&name)), |orders| orders.len() == 101).await;
     let length = |page: &Answer| page.json().as_array().unwrap().len();
     let page = api.get(&list).await.is(200);
     assert_eq!(length(&page), 100);
-    let rest = api.follow(next_page(&page).unwrap()).await.is(200);
-    assert_eq!((length(&rest), next_page(&rest)), (1, None));
+    let rest = api.follow(page.next_page().unwrap()).await.is(200);
+    assert_eq!((length(&rest), rest.next_page()), (1, None));
     // The last page has no link, even if it is full.
     let exact = api.get(&format!("{list}&limit=101")).await.is(200);
-    assert_eq!((length(&exact), next_page(&exact)), (101, None));
+    assert_eq!((length(&exact), exact.next_page()), (101, None));
 }
 
 #[tokio::test]
@@ -550,8 +543,9 @@ async fn all_bad_parameters_of_a_list_are_reported_together() {
     for _ in 0..2 {
         api.order(&name).await;
     }
+    api.list_when(&format!("?user_id={}", encode(&name)), |orders| orders.len() == 2).await;
     let of_ann = api.get(&format!("/orders?user_id={}&limit=1", encode(&name))).await.is(200);
-    let next = next_page(&of_ann).unwrap();
+    let next = of_ann.next_page().unwrap();
     let (_, cursor) = next.query_pairs().find(|(key, _)| key == "cursor").unwrap();
     for query in [format!("cursor={cursor}"), format!("cursor={cursor}&user_id=Bob")] {
         assert_eq!(api.get(&format!("/orders?{query}")).await.problem(400), ["cursor"]);

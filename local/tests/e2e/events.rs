@@ -85,9 +85,9 @@ fn make_invoke(function: &str, arguments: &[&str]) -> Command {
 
 #[tokio::test]
 async fn every_function_can_be_invoked_with_its_sample_event() {
-    let endpoint = Stack::from_environment().unwrap().endpoint;
+    let running = Stack::from_environment().unwrap();
     let no_failures = ["PaymentFailuresPercent=0", "RestaurantFailuresPercent=0"];
-    let stack = deploy(&endpoint, "order-api-events", &no_failures).await.unwrap();
+    let stack = deploy(running.emulator().unwrap(), "order-api-events", &no_failures).await.unwrap();
     samples::save_order_of_events(&stack.sdk_config().await, &stack).await.unwrap();
 
     for name in FUNCTIONS {
@@ -137,7 +137,7 @@ async fn an_event_that_is_missing_is_named() {
 #[tokio::test]
 async fn a_function_is_invoked_in_the_running_system() {
     let stack = Stack::from_environment().unwrap();
-    let port = stack.endpoint.rsplit(':').next().unwrap();
+    let port = stack.emulator().unwrap().rsplit(':').next().unwrap();
     // As `make dev` records its system.
     let _file = StackFile::write(port.parse().unwrap(), &stack).unwrap();
     let mut make = make_invoke("settle-order", &[&format!("PORT={port}")]);

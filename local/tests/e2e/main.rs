@@ -1,5 +1,8 @@
 //! End-to-end tests: the system through its public API, on the local stack that `make e2e` starts.
 //!
+//! `make verify` runs the suites `api`, `auth`, `idempotency` and `simulated` on any deployed stack. So they break nothing
+//! and deploy nothing, and note what they make.
+//!
 //! Tests run in parallel, so each one has its own users, and one that breaks something has its own stack.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't continue has failed")]
@@ -14,6 +17,8 @@ mod idempotency;
 mod logs;
 mod providers;
 mod sign_in;
+mod simulated;
 mod support;
+mod verify;
 mod watch;
 mod workflow;

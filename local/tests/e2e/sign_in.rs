@@ -2,8 +2,8 @@
 
 use aws_sdk_cognitoidentityprovider::Client as Cognito;
 use aws_sdk_cognitoidentityprovider::types::AttributeType;
+use local::Stack;
 use local::sign_in::{Attempt, Person, Tokens};
-use local::{Stack, http};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ async fn tokens(response: Response) -> Tokens {
 
 async fn refresh(stack: &Stack, token: &str) -> Response {
     let form = [("grant_type", "refresh_token"), ("client_id", &stack.web_client_id), ("refresh_token", token)];
-    http().build().unwrap().post(format!("{}/oauth2/token", stack.endpoint)).form(&form).send().await.unwrap()
+    stack.http().build().unwrap().post(format!("{}/oauth2/token", stack.sign_in_url)).form(&form).send().await.unwrap()
 }
 
 #[tokio::test]
@@ -57,10 +57,10 @@ async fn a_person_signs_in_uses_the_api_refreshes_and_signs_out() {
     assert_eq!(api.with_token(&again.access_token).get("/orders").await.is(200).json(), json!([order]));
     assert_refused(refresh(stack, "nonsense").await, "invalid_grant").await;
 
-    let browser = http().redirect(Policy::none()).build().unwrap();
+    let browser = stack.http().redirect(Policy::none()).build().unwrap();
     let logout = |uri: &'static str| {
         let query = [("client_id", stack.web_client_id.as_str()), ("logout_uri", uri)];
-        browser.get(format!("{}/logout", stack.endpoint)).query(&query).send()
+        browser.get(format!("{}/logout", stack.sign_in_url)).query(&query).send()
     };
     let left = logout("http://localhost:5173/").await.unwrap();
     assert_eq!((left.status().as_u16(), left.headers()["location"].as_bytes()), (302, &b"http://localhost:5173/"[..]));
@@ -121,4 +121,21 @@ async fn people_can_sign_up_and_sign_in_once_their_address_is_confirmed() {
     let confirm = cognito.admin_confirm_sign_up().user_pool_id(&stack.user_pool_id);
     confirm.username(&zoe.email).send().await.unwrap();
     remember(Attempt::new(SCOPE).sign_in(stack, &zoe).await.unwrap());
+}
+
+#[tokio::test]
+async fn people_sign_in_by_a_browser() {
+    let api = Api::new().await;
+    let stack = &api.stack;
+    let mut ann = person(stack, "ann", false).await;
+    let attempt = Attempt::new(SCOPE);
+    let code = remember(attempt.sign_in_by_browser(stack, &ann).await.unwrap());
+    tokens(attempt.exchange(stack, &code).await.unwrap()).await;
+
+    ann.password = "Wrong-password-1".into();
+    let wrong = Attempt::new(SCOPE).sign_in_by_browser(stack, &ann).await;
+    assert_eq!(wrong.unwrap_err().to_string(), "the sign-in was refused");
+    let elsewhere = Attempt { redirect_uri: "https://elsewhere.example/".into(), ..Attempt::new(SCOPE) };
+    let refused = elsewhere.sign_in_by_browser(stack, &ann).await;
+    assert_eq!(refused.unwrap_err().to_string(), "the sign-in page answered 400");
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use aws_sdk_lambda::types::Environment;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use local::invoke::{ALIAS, functions};
 use local::sign_in::{self, Person};
-use local::{Stack, deploy, http};
+use local::{Stack, deploy};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
@@ -52,6 +53,14 @@ impl Answer {
         self
     }
 
+    /// Returns the URL of the next page, if there is one: `Link` is relative to the URL of the request.
+    pub fn next_page(&self) -> Option<Url> {
+        let link = self.headers.get("link")?.to_str().unwrap();
+        let reference = link.strip_prefix('<').unwrap().strip_suffix(r#">; rel="next""#).unwrap();
+        assert!(reference.starts_with("?cursor="), "{link}");
+        Some(self.url.join(reference).unwrap())
+    }
+
     /// Asserts that it is a complete problem with this status, and returns the names of its bad fields.
     #[track_caller]
     pub fn problem(self, status: u16) -> Vec<String> {
@@ -82,17 +91,18 @@ impl Api {
 
     /// Deploys a separate stack for one test, with these parameters, and returns an admin client of it.
     pub async fn of_own_stack(name: &str, parameters: &[&str]) -> Self {
-        Self::of(deploy(&Stack::from_environment().unwrap().endpoint, name, parameters).await.unwrap()).await
+        let stack = Stack::from_environment().unwrap();
+        Self::of(deploy(stack.emulator().unwrap(), name, parameters).await.unwrap()).await
     }
 
     /// The same client with its own connections, since connections can't be used after the test that opened them.
     pub fn with_http_of_its_own(&self) -> Self {
-        Self { http: http().build().unwrap(), ..self.clone() }
+        Self { http: self.stack.http().build().unwrap(), ..self.clone() }
     }
 
     async fn of(stack: Stack) -> Self {
         let token = machine_token(&stack, None).await;
-        Self { stack, http: http().build().unwrap(), token: Some(token) }
+        Self { http: stack.http().build().unwrap(), stack, token: Some(token) }
     }
 
     /// Client with this token.
@@ -147,6 +157,30 @@ impl Api {
         send(self.request(Method::DELETE, path).header("If-Match", if_match)).await
     }
 
+    /// Returns all orders of a list, whose query is empty or begins with `?`.
+    pub async fn list(&self, query: &str) -> Vec<Value> {
+        let mut page = self.get(&format!("/orders{query}")).await.is(200);
+        let mut orders = Vec::new();
+        loop {
+            orders.extend(page.json().as_array().unwrap().iter().cloned());
+            let Some(next) = page.next_page() else { return orders };
+            page = self.follow(next).await.is(200);
+        }
+    }
+
+    /// Returns all orders of a list once they are as expected: on AWS, lists may lag behind writes.
+    pub async fn list_when(&self, query: &str, expected: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + LIST_TIMEOUT;
+        loop {
+            let orders = self.list(query).await;
+            if expected(&orders) {
+                return orders;
+            }
+            assert!(Instant::now() < deadline, "not as expected within {LIST_TIMEOUT:?}: {query} {orders:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Creates an order of this user.
     pub async fn order(&self, user: &str) -> Value {
         self.put("/orders", &json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3}))
@@ -194,7 +228,8 @@ impl Api {
             .get_item()
             .table_name(&self.stack.orders_table)
             .key("user_id", AttributeValue::S(text(&order["user_id"])))
-            .key("id", AttributeValue::S(text(&order["id"])));
+            .key("id", AttributeValue::S(text(&order["id"])))
+            .consistent_read(true);
         get.send().await.unwrap().item?.get(attribute)?.as_s().ok().cloned()
     }
 }
@@ -221,17 +256,35 @@ pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: 
 pub async fn send(request: RequestBuilder) -> Answer {
     let response: Response = request.send().await.unwrap();
     let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
-    Answer { status, headers, url, body: response.text().await.unwrap() }
+    let answer = Answer { status, headers, url, body: response.text().await.unwrap() };
+    if matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED) {
+        made("order", &path_of(&answer.json()));
+    }
+    answer
+}
+
+/// Notes what a test has made, for `tools/verify.py`, which deletes it from a stack that outlives the test.
+pub fn made(kind: &str, name: &str) {
+    if let Ok(file) = std::env::var("ORDER_API_LEDGER") {
+        append(file.into(), &json!({ "kind": kind, "name": name }).to_string());
+    }
+}
+
+/// Appends a line in one write, because other tests write to the file, too.
+fn append(file: PathBuf, line: &str) {
+    let mut file = File::options().append(true).create(true).open(file).unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Returns a user name that no other test has.
+/// Returns a user name that no other test has, nor an earlier run.
 pub fn user(name: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!("{name} {}", NUMBER.fetch_add(1, Ordering::Relaxed))
+    static RUN: LazyLock<String> = LazyLock::new(|| Uuid::new_v4().simple().to_string()[..8].to_owned());
+    format!("{name} {}-{}", *RUN, NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 pub fn encode(segment: &str) -> String {
@@ -256,8 +309,9 @@ pub async fn machine_token(stack: &Stack, scope: Option<&str>) -> String {
 
 /// Creates an account that no other test has.
 pub async fn person(stack: &Stack, name: &str, admin: bool) -> Person {
-    let person = sign_in::add_person(stack, &format!("{}@example.com", user(name).replace(' ', ".")), admin).await;
-    let person = person.unwrap();
+    let email = format!("{}@example.com", user(name).replace(' ', "."));
+    made("person", &email);
+    let person = sign_in::add_person(stack, &email, admin).await.unwrap();
     remember(&person.password);
     person
 }
@@ -269,11 +323,11 @@ pub async fn person_token(stack: &Stack, person: &Person, scope: Option<&str>) -
     remember(tokens.access_token)
 }
 
-/// Records a secret for the test that looks for secrets in the logs, and returns it.
+/// Records a secret for the test that looks for secrets in the logs, and returns it. That test is for the emulator only.
 pub fn remember<S: AsRef<str>>(secret: S) -> S {
-    let mut file = File::options().append(true).create(true).open(secrets_file()).unwrap();
-    // In one write, because other tests write to the file too.
-    file.write_all(format!("{}\n", secret.as_ref()).as_bytes()).unwrap();
+    if Stack::from_environment().unwrap().endpoint.is_some() {
+        append(secrets_file(), secret.as_ref());
+    }
     secret
 }
 
@@ -298,6 +352,9 @@ pub fn claims(token: &str) -> Value {
 
 /// Time limit of everything that a test waits for. Six attempts at a payment take a minute.
 pub const WAIT_TIMEOUT: Duration = Duration::from_mins(4);
+
+/// Time that a list may lag behind writes.
+const LIST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits until `look` finds something, and returns it.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(expected: &str, look: impl Fn() -> F) -> T {

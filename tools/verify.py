@@ -1,0 +1,295 @@
+"""Runs the tests of the API on a deployed stack, and writes a report.
+
+They are the end-to-end tests of local/tests/e2e, unchanged. They make people and orders, so the stack must not be prod
+and its providers must be simulators. What they have made is deleted at the end, or the report names it.
+
+If the environment has AWS_ENDPOINT_URL, the stack is one of the emulator there.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from samconfig import parser, settings
+
+# Modules of local/tests/e2e.
+SUITES = ("api", "auth", "idempotency", "simulated")
+# The requests of more tests at once would exceed the limits of a stack with the parameters of dev.
+THREADS = 2
+SUITE_SECONDS = 3600
+WEB_ORIGIN = "http://localhost:5173"
+# Orders that are being paid and sent can be deleted once they are final.
+DELETION_SECONDS = 300
+POLL_SECONDS = 5
+HTTP_SECONDS = 30
+DELETIONS_AT_ONCE = 8
+# Reports of complete runs on AWS. Others prove less, so they are not kept with the documents.
+KEPT, OTHERS = Path("docs/verified"), Path("target/verified")
+# What a report must not have, and what it has instead.
+HIDDEN = (
+    (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "<token>"),
+    (re.compile(r"Order-[0-9a-f-]{36}"), "<password>"),
+    (re.compile(r"\b[\w.+-]+@[\w-]+(\.[\w-]+)+"), "<e-mail>"),
+    (re.compile(r"(?<![\w.])\d{12}(?![\w.])"), "<account>"),
+    (re.compile(r"(?<=-)\d{12}(?=\.auth\.)"), "<account>"),
+)
+GONE = {"ResourceNotFoundException", "UserNotFoundException", "AWS.SimpleQueueService.NonExistentQueue", "NotFound"}
+
+
+@dataclass
+class Suite:
+    """The result of one suite."""
+
+    name: str
+    seconds: float
+    passed: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def hidden(text: str) -> str:
+    """Returns the text without tokens, passwords, addresses and account ids."""
+    for pattern, replacement in HIDDEN:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def objections(stack: dict) -> list[str]:
+    """Returns the reasons why the tests must not, or can't, run on the stack."""
+    values = {p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])}
+    problems = []
+    if values.get("Environment") == "prod":
+        problems.append("Environment is prod: the tests make people and orders, so they run on other stacks only")
+    problems += [
+        f"{name} is set: the tests make orders, so the providers must be simulators"
+        for name in ("PaymentUrl", "RestaurantUrl")
+        if values.get(name)
+    ]
+    if values.get("WebOrigin") != WEB_ORIGIN:
+        problems.append(f"WebOrigin must be {WEB_ORIGIN}, as samconfig.toml has it for dev")
+    if f"{WEB_ORIGIN}/" not in values.get("CallbackUrls", "").split(","):
+        problems.append(f"CallbackUrls must contain {WEB_ORIGIN}/, as samconfig.toml has it for dev")
+    return problems
+
+
+def result(name: str, output: str, status: int, seconds: float) -> Suite:
+    """Reads what `cargo test` has printed."""
+    suite = Suite(name, seconds)
+    ended = dict(re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", output, re.MULTILINE))
+    messages = dict(re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^----|^failures:)", output, re.MULTILINE | re.DOTALL))
+    suite.passed = list(ended.values()).count("ok")
+    suite.failures = {test: messages.get(test, "").strip() for test, end in ended.items() if end == "FAILED"}
+    # It did not compile, was killed, or has no tests.
+    if not suite.failures and (status != 0 or not ended):
+        suite.failures[name] = f"cargo test ended with status {status}:\n" + "\n".join(output.splitlines()[-20:])
+    return suite
+
+
+def run_suite(name: str, environment: dict[str, str]) -> Suite:
+    """Runs the tests whose names contain this name."""
+    command = ["cargo", "test", "--locked", "--workspace", "--test", "e2e", name, "--", "--test-threads", str(THREADS)]
+    started = time.monotonic()
+    try:
+        ran = subprocess.run(
+            command,
+            env=environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SUITE_SECONDS,
+        )
+        output, status = ran.stdout, ran.returncode
+    except subprocess.TimeoutExpired as stopped:
+        output = f"{(stopped.stdout or b'').decode()}\nstopped after {SUITE_SECONDS} seconds"
+        status = -1
+    return result(name, output, status, time.monotonic() - started)
+
+
+def printed_by(*command: str) -> str:
+    """Returns what a program prints, or exits if it fails."""
+    ran = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    if ran.returncode != 0:
+        sys.exit(f"error: {' '.join(command[:3])} has failed")
+    return ran.stdout.strip()
+
+
+# --- What the tests have made ---
+
+
+def deletions(region: str, user_pool: str) -> dict[str, Callable[[str], object]]:
+    """Returns how each kind of thing is deleted, but for orders."""
+    cognito, sqs, sns = (boto3.client(service, region_name=region) for service in ("cognito-idp", "sqs", "sns"))
+
+    def delete_user_pool(name: str) -> None:
+        domain, pool = name.split(" ")
+        cognito.delete_user_pool_domain(Domain=domain, UserPoolId=pool)
+        cognito.delete_user_pool(UserPoolId=pool)
+
+    return {
+        "person": lambda name: cognito.admin_delete_user(UserPoolId=user_pool, Username=name),
+        "client": lambda name: cognito.delete_user_pool_client(UserPoolId=user_pool, ClientId=name),
+        "user-pool": delete_user_pool,
+        "queue": lambda name: sqs.delete_queue(QueueUrl=name),
+        "subscription": lambda name: sns.unsubscribe(SubscriptionArn=name),
+    }
+
+
+def delete_order(api_url: str, token: str, path: str) -> int:
+    """Deletes an order by the API and returns the status of the answer."""
+    headers = {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{api_url}{path}", method="DELETE", headers=headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as answer:  # noqa: S310
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+def delete_orders(paths: list[str], delete: Callable[[str], int], clock: Callable[[], float] = time.monotonic) -> list:
+    """Deletes the orders, those in process once they are final, and returns the others."""
+    deadline = clock() + DELETION_SECONDS
+    with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
+        while paths:
+            statuses = pool.map(delete, paths)
+            # 404 is final: a submitted order that is not saved yet will not be saved.
+            paths = [path for path, status in zip(paths, statuses, strict=True) if status not in {204, 404}]
+            if paths and clock() >= deadline:
+                break
+            if paths:
+                time.sleep(POLL_SECONDS)
+    return paths
+
+
+def clean_up(
+    ledger: list[dict], delete: dict[str, Callable[[str], object]], delete_order: Callable[[str], int]
+) -> list[str]:
+    """Deletes what the ledger names, and returns a line for each thing that is left."""
+    made = list(dict.fromkeys((entry["kind"], entry["name"]) for entry in ledger))
+    left = []
+    for kind, name in made:
+        if kind == "order":
+            continue
+        try:
+            delete[kind](name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in GONE:
+                left.append(f"{kind} {name}: {error}")
+        except BotoCoreError as error:
+            left.append(f"{kind} {name}: {error}")
+    orders = [name for kind, name in made if kind == "order"]
+    return left + [f"order {path}" for path in delete_orders(orders, delete_order)]
+
+
+# --- The report ---
+
+
+def report(facts: dict[str, str], suites: list[Suite], left: list[str]) -> str:
+    """Returns the report in Markdown."""
+    lines = [f"# Verification of {facts['stack']}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in facts.items()]
+    lines += ["", "## Suites", "", "| suite | passed | failed | seconds |", "|---|---|---|---|"]
+    lines += [f"| {s.name} | {s.passed} | {len(s.failures)} | {s.seconds:.1f} |" for s in suites]
+    failures = [(test, message) for suite in suites for test, message in suite.failures.items()]
+    if failures:
+        lines += ["", "## Failures"]
+    for test, message in failures:
+        lines += ["", f"### {test}", "", "~~~", message, "~~~"]
+    lines += ["", "## Left in the stack", ""]
+    lines += [f"- {line}" for line in left] or ["Nothing but logs, and records of idempotency keys, which expire."]
+    return hidden("\n".join(lines) + "\n")
+
+
+def facts(stack: dict, region: str, started: datetime, suites: list[Suite]) -> dict[str, str]:
+    """Returns what the report says about the run."""
+    values = {p["ParameterKey"]: p.get("ParameterValue", "") for p in stack["Parameters"]}
+    changed = stack.get("LastUpdatedTime") or stack["CreationTime"]
+    changes = printed_by("git", "status", "--porcelain")
+    return {
+        "result": "passed" if succeeded(suites) else "failed",
+        "stack": stack["StackName"],
+        "place": "the emulator, not AWS" if "AWS_ENDPOINT_URL" in os.environ else f"AWS, {region}",
+        "started": f"{started:%Y-%m-%d %H:%M} UTC",
+        "seconds": f"{(datetime.now(UTC) - started).total_seconds():.0f}",
+        "stack changed": f"{changed.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        "parameters": ", ".join(f"{name}={values.get(name)}" for name in ("Environment", "Runtime", "Architecture")),
+        "commit of the tests": f"{printed_by('git', 'rev-parse', 'HEAD')}, {'with changes' if changes else 'clean'}",
+        "versions": f"{printed_by('rustc', '-V')}, Python {platform.python_version()}, boto3 {boto3.__version__}",
+    }
+
+
+def succeeded(suites: list[Suite]) -> bool:
+    return bool(suites) and not any(suite.failures for suite in suites)
+
+
+def arguments() -> argparse.Namespace:
+    options = parser(__doc__.splitlines()[0])
+    options.add_argument("--only", action="append", metavar="TEST", help="run only tests whose names contain this")
+    return options.parse_args()
+
+
+def verify(environment: dict, names: list[str]) -> tuple[list[Suite], list[str]]:
+    """Runs the tests; returns their results, and what is left of what they have made."""
+    chosen = ("--config-env", environment["env"], "--stack", environment["stack_name"])
+    described = printed_by("tools/run", "local", "stack", *chosen)
+    token = printed_by("tools/run", "local", "token", *chosen)
+    stack = json.loads(described)
+    delete = deletions(environment["region"], stack["user_pool_id"])
+    suites = []
+    with TemporaryDirectory() as folder:
+        ledger = Path(folder) / "ledger"
+        ledger.touch()
+        variables = os.environ | {"ORDER_API_STACK": described, "ORDER_API_LEDGER": str(ledger)}
+        try:
+            for name in names:
+                suites.append(run_suite(name, variables))
+                print(f"{name} {suites[-1].passed} passed, {len(suites[-1].failures)} failed", flush=True)
+        finally:
+            print("deleting what the tests have made", flush=True)
+            made = [json.loads(line) for line in ledger.read_text().splitlines()]
+            left = clean_up(made, delete, lambda path: delete_order(stack["api_url"], token, path))
+    return suites, left
+
+
+def main() -> int:
+    given = arguments()
+    environment = settings(given.config_env, given.stack)
+    started = datetime.now(UTC)
+    try:
+        cloudformation = boto3.client("cloudformation", region_name=environment["region"])
+        (stack,) = cloudformation.describe_stacks(StackName=environment["stack_name"])["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"error: {error}")
+    if problems := objections(stack):
+        sys.exit("\n".join(f"error: {line}" for line in problems))
+    names = given.only or [f"{suite}::" for suite in SUITES]
+    suites, left = verify(environment, names)
+    is_kept = not given.only and "AWS_ENDPOINT_URL" not in os.environ
+    folder = KEPT if is_kept else OTHERS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{started:%Y-%m-%d}-{environment['stack_name']}.md"
+    path.write_text(report(facts(stack, environment["region"], started, suites), suites, left))
+    print(f"{'passed' if succeeded(suites) else 'failed'}: see {path}")
+    return 0 if succeeded(suites) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
