@@ -301,9 +301,10 @@ prerequisites:
 lock: ## Updates the pinned tools after an edit of tools/*.in
 	@python3 -m venv .tools/lock
 	@.tools/lock/bin/pip install --quiet --disable-pip-version-check uv
-	@for name in requirements emulator-requirements; do \
-	  .tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
-	    tools/$$name.in --output-file tools/$$name.txt; done
+	@# In that folder and with its header, where Dependabot finds the options.
+	@cd tools && for name in requirements emulator-requirements; do \
+	  ../.tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --output-file $$name.txt $$name.in; done
 
 .PHONY: clean
 clean: ## Removes all builds and everything that was installed in the checkout
