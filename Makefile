@@ -134,6 +134,8 @@ lint: ## Checks formatting and lints
 	@# Not among all targets: `cargo test` leaves it out.
 	cargo clippy --locked --package local --test e2e --quiet -- -D warnings
 	cargo clippy --locked --package shared --features unauthenticated --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	cargo deny --locked --log-level error check -D warnings bans licenses sources
 	ruff format --check --quiet tools
 	ruff check --quiet tools
 
