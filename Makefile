@@ -146,9 +146,10 @@ unit: ## Runs every Rust test that needs no running system
 .PHONY: template
 template: ## Checks the templates, the workflows and the tools
 	sam validate --lint
-	cfn-lint template.yaml pipeline/state.yaml pipeline/github-oidc.yaml
-	zizmor --offline --quiet .github/workflows
+	cfn-lint
+	zizmor --offline --quiet .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	pytest --quiet tools/tests
 
 .PHONY: web
@@ -303,7 +304,7 @@ prerequisites:
 lock: ## Updates the pinned tools after an edit of tools/*.in
 	@python3 -m venv .tools/lock
 	@.tools/lock/bin/pip install --quiet --disable-pip-version-check uv
-	@# In that folder and with its header, where Dependabot finds the options.
+	@# In tools/ and with its head of options, as Dependabot runs it.
 	@cd tools && for name in requirements emulator-requirements; do \
 	  ../.tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --output-file $$name.txt $$name.in; done
