@@ -1,4 +1,4 @@
-"""README.md and docs/*.md against what they speak of: commands, links, paths and kinds of problems.
+"""The documents against what they speak of: commands, links, paths and kinds of problems.
 
 The commands that call the API are run by an end-to-end test, local/tests/e2e/dev.rs. The others need an AWS account or
 start servers; they are checked here.
@@ -30,7 +30,7 @@ TOOLS = ("cargo lambda", "sam local", "sam")
 FOLDERS = ("docs", "events", "functions", "local", "openapi", "pipeline", "shared", "statemachine", "tools", ".github")
 BOTOCORE = botocore.session.get_session()
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
