@@ -193,8 +193,9 @@ def translated(template: dict) -> dict:
 def lint(template: dict, folder: Path, *options: str) -> str:
     path = folder / "template.json"
     path.write_text(json.dumps(template))
-    command = ["cfn-lint", *options, "--", str(path)]
-    return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    # In that folder, so without .cfnlintrc: waivers of its rules are lost in the translation.
+    command = ["cfn-lint", *options, "--", path.name]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True).stdout
 
 
 def of_type(template: dict, kind: str) -> dict[str, dict]:
