@@ -136,7 +136,7 @@ def workflow(root: Path, name: str) -> dict:
     return yaml.load((root / ".github/workflows" / name).read_text(), Loader=yaml.BaseLoader)  # noqa: S506
 
 
-def test_actions_are_pinned_by_commit(root: Path) -> None:
+def test_actions_are_pinned_by_commit_and_images_by_digest(root: Path) -> None:
     uses = [
         line.strip().removeprefix("- ")
         for path in (root / ".github/workflows").glob("*.yml")
@@ -144,7 +144,9 @@ def test_actions_are_pinned_by_commit(root: Path) -> None:
         if "uses:" in line
     ]
     assert uses
-    assert [line for line in uses if not re.fullmatch(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+    action = r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+    image = r"docker://[\w/-]+:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}"
+    assert [line for line in uses if not re.fullmatch(f"uses: ({action}|{image})", line)] == []
 
 
 def test_nothing_is_previewed_for_forks_and_only_the_branch_is_provisioned(root: Path) -> None:
