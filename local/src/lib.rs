@@ -16,7 +16,7 @@ mod stack;
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach, free_port};
-pub use environment::{http, sample_event, staging, without_proxy};
+pub use environment::{command_for, http, sample_event, staging, without_proxy};
 pub use serve::Server;
 pub use stack::{Stack, StackFile};
 
