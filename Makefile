@@ -271,6 +271,10 @@ invoke-function:
 
 # --- Deployment ---
 
+.PHONY: pipeline-local
+pipeline-local: tools ## Runs the commands of the pipeline against an emulated AWS, then with planted faults (an hour)
+	tools/run local run --empty -- python -u tools/pipeline_local.py
+
 .PHONY: deploy
 deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod STACK=name)
 	@# The prefix is for `sam delete`, which deletes the stack's zips: stacks that share them would lose them.

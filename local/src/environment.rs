@@ -63,8 +63,10 @@ pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 7] {
     ]
 }
 
-/// A command with [`aws_environment`], no other AWS variable, and no proxy to this machine.
-pub(crate) fn command_for(endpoint: &str, program: &Path) -> Command {
+/// A command whose AWS clients reach the emulator at `endpoint` and not the user's account: it gets no other AWS variable,
+/// and no proxy to this machine.
+#[must_use]
+pub fn command_for(endpoint: &str, program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);

@@ -17,7 +17,7 @@ mod stack;
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach, free_port};
-pub use environment::{http, region, sample_event, staging, without_proxy};
+pub use environment::{command_for, http, region, sample_event, staging, without_proxy};
 pub use serve::Server;
 pub use stack::{Stack, StackFile};
 

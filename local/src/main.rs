@@ -1,7 +1,7 @@
 //! The command `local`, which `make dev`, `make watch`, `make e2e` and others run.
 
 use std::os::unix::process::parent_id;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
 use local::sign_in::{self, Person};
 use local::{
-    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, deploy, free_port, logs, region, sample_event,
-    samples, without_proxy,
+    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, command_for, deploy, free_port, logs, region,
+    sample_event, samples, without_proxy,
 };
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -82,6 +82,9 @@ enum Verb {
     },
     /// Runs a command with a fresh system on a free port; the command's environment describes the system
     Run {
+        /// Deploy nothing: the command gets an empty emulator, to which its environment leads every AWS client
+        #[arg(long)]
+        empty: bool,
         /// Limit of concurrent function calls; calls beyond it are throttled
         #[arg(long, default_value_t = Emulator::CONCURRENCY)]
         concurrency: u16,
@@ -129,7 +132,8 @@ async fn main() -> ExitCode {
             }
             Verb::Stack { system } => shown(&system.find().await?.to_environment()?.1),
             Verb::Invoke { function, event, port } => invoke(&function, event, port).await,
-            Verb::Run { concurrency, command } => run(concurrency, &command).await,
+            Verb::Run { empty: true, concurrency, command } => run_empty(concurrency, &command).await,
+            Verb::Run { empty: false, concurrency, command } => run(concurrency, &command).await,
         }
     };
     // A signal drops the work and, with it, the emulator. So does the end of `make`, which has started this process.
@@ -285,16 +289,27 @@ async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
     // For the web UI of the tests: `web/e2e/playwright.config.ts` starts its server.
     let web_port = free_port(None)?;
     let (_emulator, stack) = start(None, Reach::Processes, concurrency, Some(web_port)).await?;
-    let status = Command::new(&command[0])
-        .args(&command[1..])
-        .envs([stack.to_environment()?, ("WEB_PORT", web_port.to_string())])
-        .envs(without_proxy())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await
-        .with_context(|| format!("can't start {}", command[0]))?;
+    let mut program = Command::new(&command[0]);
+    program.envs([stack.to_environment()?, ("WEB_PORT", web_port.to_string())]).envs(without_proxy());
+    finish(program.args(&command[1..])).await
+}
+
+async fn run_empty(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
+    let emulator = start_emulator(None, Reach::Processes, concurrency).await?;
+    let mut program = Command::from(command_for(&emulator.endpoint(), Path::new(&command[0])));
+    finish(program.args(&command[1..])).await
+}
+
+/// Runs a command to its end and returns whether it has succeeded.
+async fn finish(command: &mut Command) -> anyhow::Result<ExitCode> {
+    let program = command.as_std().get_program().to_owned();
+    let running = command.stdin(Stdio::null()).kill_on_drop(true).status();
+    let status = running.await.with_context(|| format!("can't start {}", program.display()))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn start_emulator(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Emulator> {
+    step("Starting the emulator", Emulator::start(port, reach, concurrency)).await
 }
 
 /// Starts the system on this port of the emulator, or on a free one. It runs until the emulator is dropped. Cognito
@@ -305,7 +320,7 @@ async fn start(
     concurrency: u16,
     web_port: Option<u16>,
 ) -> anyhow::Result<(Emulator, Stack)> {
-    let emulator = step("Starting the emulator", Emulator::start(port, reach, concurrency)).await?;
+    let emulator = start_emulator(port, reach, concurrency).await?;
     let web_ui = web_port.map(|port| format!(",http://localhost:{port}/")).unwrap_or_default();
     let urls = ["CallbackUrls", "LogoutUrls"].map(|name| format!("{name}={WEB_ORIGIN}/{web_ui}"));
     let (endpoint, urls) = (emulator.endpoint(), urls.each_ref().map(String::as_str));

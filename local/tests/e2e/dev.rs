@@ -337,3 +337,14 @@ async fn a_port_in_use_is_reported_in_one_line() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_command_runs_with_an_empty_emulator_and_without_the_users_account() {
+    let mut command = Command::new(program());
+    let script = r#"curl -sf "$AWS_ENDPOINT_URL/_ministack/health" >&2 && echo "profile=$AWS_PROFILE" && exit 3"#;
+    command.args(["run", "--empty", "--", "sh", "-c", script]).env("AWS_PROFILE", "theirs");
+    let ran = command.output().await.unwrap();
+    // Its status is only told as success or failure.
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "profile=\n", "{ran:?}");
+}
