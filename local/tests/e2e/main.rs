@@ -14,6 +14,7 @@ mod idempotency;
 mod logs;
 mod providers;
 mod sign_in;
+mod smoke;
 mod support;
 mod watch;
 mod workflow;
