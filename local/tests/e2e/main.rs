@@ -18,6 +18,7 @@ mod logs;
 mod providers;
 mod sign_in;
 mod simulated;
+mod smoke;
 mod support;
 mod verify;
 mod watch;
