@@ -89,14 +89,14 @@ def objections(stack: dict) -> list[str]:
 
 def result(name: str, output: str, status: int, seconds: float) -> Suite:
     """Reads what `cargo test` has printed."""
-    suite = Suite(name, seconds)
+    suite = Suite(name.removesuffix("::"), seconds)
     ended = dict(re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", output, re.MULTILINE))
     messages = dict(re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^----|^failures:)", output, re.MULTILINE | re.DOTALL))
     suite.passed = list(ended.values()).count("ok")
     suite.failures = {test: messages.get(test, "").strip() for test, end in ended.items() if end == "FAILED"}
     # It did not compile, was killed, or has no tests.
     if not suite.failures and (status != 0 or not ended):
-        suite.failures[name] = f"cargo test ended with status {status}:\n" + "\n".join(output.splitlines()[-20:])
+        suite.failures[suite.name] = f"cargo test ended with status {status}:\n" + "\n".join(output.splitlines()[-20:])
     return suite
 
 
@@ -261,7 +261,7 @@ def verify(environment: dict, names: list[str]) -> tuple[list[Suite], list[str]]
         try:
             for name in names:
                 suites.append(run_suite(name, variables))
-                print(f"{name} {suites[-1].passed} passed, {len(suites[-1].failures)} failed", flush=True)
+                print(f"{suites[-1].name}: {suites[-1].passed} passed, {len(suites[-1].failures)} failed", flush=True)
         finally:
             print("deleting what the tests have made", flush=True)
             made = [json.loads(line) for line in ledger.read_text().splitlines()]

@@ -71,7 +71,7 @@ def test_the_results_and_messages_of_cargo_are_read() -> None:
     assert (suite.passed, set(suite.failures)) == (1, {"api::another", "api::one_without_a_message"})
     assert "assertion failed: 500" in suite.failures["api::another"]
     assert "running 3 tests" not in suite.failures["api::another"]
-    assert not succeeded([Suite("auth::", 1, passed=1), suite])
+    assert not succeeded([Suite("auth", 1, passed=1), suite])
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_the_results_and_messages_of_cargo_are_read() -> None:
 )
 def test_a_suite_without_results_has_failed(output: str, status: int) -> None:
     suite = result("api::", output, status, 0.1)
-    assert output.splitlines()[-1] in suite.failures["api::"]
+    assert output.splitlines()[-1] in suite.failures["api"]
     assert not succeeded([suite])
 
 
 def test_no_suite_is_no_success() -> None:
     assert not succeeded([])
-    assert succeeded([Suite("api::", 1, passed=1)])
+    assert succeeded([Suite("api", 1, passed=1)])
 
 
 def test_every_suite_is_a_module_of_the_tests(root: Path) -> None:
@@ -160,11 +160,11 @@ def test_the_deletion_covers_every_kind_that_the_tests_note(root: Path, monkeypa
 
 
 def test_a_report_has_the_facts_and_the_failures() -> None:
-    suites = [Suite("auth::", 2.25, passed=4), result("api::", OUTPUT, 101, 3.5)]
+    suites = [Suite("auth", 2.25, passed=4), result("api::", OUTPUT, 101, 3.5)]
     text = report({"stack": "order-api-ann", "result": "failed"}, suites, ["order /orders/c"])
     assert text.startswith("# Verification of order-api-ann\n")
     assert "| result | failed |\n" in text
-    assert "| auth:: | 4 | 0 | 2.2 |\n| api:: | 1 | 2 | 3.5 |\n" in text
+    assert "| auth | 4 | 0 | 2.2 |\n| api | 1 | 2 | 3.5 |\n" in text
     assert "### api::another\n\n~~~\nthread 'api::another' panicked" in text
     assert text.endswith("## Left in the stack\n\n- order /orders/c\n")
 
@@ -187,7 +187,7 @@ def test_the_facts_of_a_run_on_aws(root: Path, monkeypatch: pytest.MonkeyPatch) 
     started = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
     described = stack(Runtime="provided.al2", Architecture="arm64")
     described |= {"StackName": "order-api-ann", "CreationTime": datetime(2026, 11, 25, 7, 0, tzinfo=UTC)}
-    facts = verify.facts(described, "eu-west-1", started, [Suite("api::", 1, passed=1)])
+    facts = verify.facts(described, "eu-west-1", started, [Suite("api", 1, passed=1)])
     assert facts["result"] == "passed"
     assert facts["place"] == "AWS, eu-west-1"
     assert (facts["started"], facts["stack changed"]) == ("2026-11-26 08:05 UTC", "2026-11-25 07:00 UTC")

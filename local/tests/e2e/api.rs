@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Api, encode, path_of, published_path_of, send, text, user};
+use crate::support::{Answer, Api, encode, of_user, path_of, published_path_of, send, text, user};
 
 /// Well-formed id of no order.
 const NO_ID: &str = "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1";
@@ -275,7 +275,7 @@ async fn unusual_characters_survive_a_round_trip() {
         assert_eq!(order["user_id"], name);
         let location = made.url.join(made.header("location")).unwrap();
         assert_eq!(api.follow(location).await.is(200).json(), order);
-        api.list_when(&format!("?user_id={}", encode(name)), |orders| orders == [order.clone()]).await;
+        api.list_when(&of_user(name), |orders| orders == [order.clone()]).await;
         api.delete(&published_path_of(&order)).await.is(204);
     }
 }
@@ -484,7 +484,7 @@ async fn paging_neither_skips_nor_repeats_orders_while_others_are_added() {
     }
     let made: HashSet<String> = clients.join_all().await.concat().into_iter().collect();
     assert_eq!(made.len(), 250);
-    api.list_when(&format!("?limit=1000&user_id={}", encode(&name)), |orders| orders.len() == 250).await;
+    api.list_when(&of_user(&name), |orders| orders.len() == 250).await;
 
     for (query, newest_first) in [(format!("user_id={}&", encode(&name)), true), (String::new(), false)] {
         let mut seen: Vec<String> = Vec::new();
@@ -517,7 +517,7 @@ async fn a_list_is_an_array_of_at_most_100_orders_by_default() {
     for _ in 0..101 {
         api.order(&name).await;
     }
-    api.list_when(&format!("?limit=1000&user_id={}", encode(&name)), |orders| orders.len() == 101).await;
+    api.list_when(&of_user(&name), |orders| orders.len() == 101).await;
     let length = |page: &Answer| page.json().as_array().unwrap().len();
     let page = api.get(&list).await.is(200);
     assert_eq!(length(&page), 100);
@@ -543,7 +543,7 @@ async fn all_bad_parameters_of_a_list_are_reported_together() {
     for _ in 0..2 {
         api.order(&name).await;
     }
-    api.list_when(&format!("?user_id={}", encode(&name)), |orders| orders.len() == 2).await;
+    api.list_when(&of_user(&name), |orders| orders.len() == 2).await;
     let of_ann = api.get(&format!("/orders?user_id={}&limit=1", encode(&name))).await.is(200);
     let next = of_ann.next_page().unwrap();
     let (_, cursor) = next.query_pairs().find(|(key, _)| key == "cursor").unwrap();

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{
-    Answer, Api, claims, encode, machine_token, made, path_of, person, person_token, published_path_of, remember, send,
-    text, user,
+    Answer, Api, claims, machine_token, made, of_user, path_of, person, person_token, published_path_of, remember,
+    send, text, user,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,7 +91,7 @@ async fn assert_refused(
     order: &Value,
     statuses: impl Fn(Operation) -> &'static [u16],
 ) {
-    let its_user = format!("?user_id={}", encode(order["user_id"].as_str().unwrap()));
+    let its_user = of_user(order["user_id"].as_str().unwrap());
     for operation in OPERATIONS {
         let answer = send(operation.on(order, api)).await;
         assert!(statuses(operation).contains(&answer.status.as_u16()), "{operation:?} {who}: {answer:?}");

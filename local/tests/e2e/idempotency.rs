@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Api, encode, path_of, send, user};
+use crate::support::{Answer, Api, of_user, path_of, send, user};
 
 pub fn order_of(user: &str) -> Value {
     json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3})
@@ -15,10 +15,6 @@ pub fn order_of(user: &str) -> Value {
 
 pub async fn create(api: &Api, key: &str, body: &Value) -> Answer {
     send(api.request(Method::PUT, "/orders").header("Idempotency-Key", key).json(body)).await
-}
-
-pub fn of_user(user: &str) -> String {
-    format!("?limit=1000&user_id={}", encode(user))
 }
 
 /// Asserts that this user has so many orders.

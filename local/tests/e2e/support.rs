@@ -293,6 +293,12 @@ pub fn encode(segment: &str) -> String {
     url.path()[1..].to_owned()
 }
 
+/// Query of the list of this user's orders.
+pub fn of_user(user: &str) -> String {
+    let url = Url::parse_with_params("http://localhost", [("limit", "1000"), ("user_id", user)]).unwrap();
+    format!("?{}", url.query().unwrap())
+}
+
 pub fn path_of(order: &Value) -> String {
     format!("/orders/{}/order/{}", encode(order["user_id"].as_str().unwrap()), order["id"].as_str().unwrap())
 }
