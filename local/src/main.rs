@@ -125,12 +125,12 @@ async fn main() -> ExitCode {
             Verb::Dev { port, web_port } => dev(port, web_port).await,
             Verb::Watch { port } => watch(port).await,
             Verb::StartApi { port } => start_api(port).await,
-            Verb::Url { system } => shown(&system.find().await?.api_url),
+            Verb::Url { system } => Ok(shown(&system.find().await?.api_url)),
             Verb::Token { system, scope, person, password } => {
                 let person = person.zip(password).map(|(email, password)| Person { email, password });
                 token(&system.find().await?, scope.as_deref(), person).await
             }
-            Verb::Stack { system } => shown(&system.find().await?.to_environment()?.1),
+            Verb::Stack { system } => Ok(shown(&system.find().await?.to_environment()?.1)),
             Verb::Invoke { function, event, port } => invoke(&function, event, port).await,
             Verb::Run { empty: true, concurrency, command } => run_empty(concurrency, &command).await,
             Verb::Run { empty: false, concurrency, command } => run(concurrency, &command).await,
@@ -219,16 +219,17 @@ Logs of the functions. Another order is being submitted, so you can follow it:
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(text: &str) -> anyhow::Result<ExitCode> {
+fn shown(text: &str) -> ExitCode {
     println!("{text}");
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 async fn token(stack: &Stack, scope: Option<&str>, person: Option<Person>) -> anyhow::Result<ExitCode> {
-    shown(&match person {
+    let token = match person {
         None => sign_in::machine_token(stack, scope).await?,
         Some(person) => sign_in::person_tokens(stack, &person, scope).await?.access_token,
-    })
+    };
+    Ok(shown(&token))
 }
 
 /// Prints the function's answer alone to the standard output, so that other programs can read it.

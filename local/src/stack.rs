@@ -154,7 +154,6 @@ impl Stack {
     }
 
     /// Builder of HTTP clients for the stack's addresses. The user's proxy is not for those of this machine.
-    #[must_use]
     pub fn http(&self) -> reqwest::ClientBuilder {
         if self.endpoint.is_some() { http() } else { internet() }
     }
