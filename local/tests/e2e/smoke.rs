@@ -11,10 +11,10 @@ use crate::dev::free_port;
 async fn smoke(stack: &Stack, web_url: &str, options: &[&str]) -> Output {
     Command::new(".tools/aws/bin/python")
         .args(["tools/smoke.py", "--config-env", "local", "--web-url", web_url])
-        .args(["--api-url", &stack.api_url, "--sign-in-url", &stack.endpoint])
+        .args(["--api-url", &stack.api_url, "--sign-in-url", &stack.sign_in_url])
         .args(options)
         .current_dir("..")
-        .envs([("AWS_ENDPOINT_URL", stack.endpoint.as_str()), ("AWS_REGION", REGION)])
+        .envs([("AWS_ENDPOINT_URL", stack.emulator().unwrap()), ("AWS_REGION", REGION)])
         .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")])
         .envs(without_proxy())
         .output()
