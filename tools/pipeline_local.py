@@ -101,6 +101,7 @@ EDITS = (
         ' "RestaurantUrl=https://restaurants.invalid",',
         f"{EMULATOR}; and prod needs providers, which the smoke test must never reach",
     ),
+    Edit("samconfig.toml", '"Canary=true"', '"Canary=false"', "the emulator has no CodeDeploy"),
 )
 
 # Where faults are planted and seen.
