@@ -36,7 +36,7 @@ def listed(usd: float, unit: str, service: str, published: str) -> Price:
 
 def on_page(usd: float, unit: str, service: str) -> Price:
     """Returns a price of a page of AWS that gives one price for all regions."""
-    return Price(usd, unit, f"[{service}](https://aws.amazon.com/{service}/pricing/)", "on the page")
+    return Price(usd, unit, f"[{service}](https://aws.amazon.com/{service}/pricing/)", "no date")
 
 
 PRICES = {
@@ -257,11 +257,20 @@ def orders_table() -> str:
     return table(["service", "submitted: use of one", "USD a million", "recorded: use of one", "USD a million"], rows)
 
 
+def metrics_of(alarm: dict) -> int:
+    """Returns the metrics that an alarm watches; each one is billed."""
+    metrics = alarm["Properties"].get("Metrics")
+    return 1 if metrics is None else sum("MetricStat" in metric for metric in metrics)
+
+
 def idle_table() -> str:
     """Returns the costs of a stack and of the pipeline without traffic and without runs, a month."""
     template = yaml_parse(Path("template.yaml").read_text())
-    types = [resource["Type"] for resource in template["Resources"].values()]
-    alarms, queues = types.count("AWS::CloudWatch::Alarm"), types.count("AWS::Lambda::EventSourceMapping")
+    resources = template["Resources"].values()
+    alarms = [resource for resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    canary = sum(metrics_of(alarm) for alarm in alarms if alarm.get("Condition") == "HasCanary")
+    always = sum(map(metrics_of, alarms)) - canary
+    queues = [resource["Type"] for resource in resources].count("AWS::Lambda::EventSourceMapping")
     polls = queues * POLLS_A_MINUTE * 60 * 24 * DAYS
     schedule = re.search(r"Schedule: rate\((\d+) minutes\)", Path("template.yaml").read_text())
     sweeps = 60 * 24 * DAYS // int(schedule[1])
@@ -273,7 +282,8 @@ def idle_table() -> str:
         + sweeps * PARTITIONS * 0.5 * PRICES["DynamoDB, reads"].usd / MILLION
     )
     lines = [
-        ("stack: alarms", f"{alarms}", alarms * PRICES["Alarms"].usd),
+        ("stack: alarms", counted(always, "metric"), always * PRICES["Alarms"].usd),
+        ("stack: alarms of the canary, in prod", counted(canary, "metric"), canary * PRICES["Alarms"].usd),
         (
             "stack: Lambda polls the queues",
             f"{counted(queues, 'queue')}, {counted(polls, 'request')} to SQS",
@@ -289,7 +299,7 @@ def idle_table() -> str:
         ("pipeline: the key of Pulumi's secrets", counted(keys, "key"), keys * PRICES["KMS"].usd),
     ]
     rows = [[name, count, dollars(usd)] for name, count, usd in lines]
-    rows.append(["**Sum, with one stack**", "", f"**{dollars(sum(usd for *_, usd in lines))}**"])
+    rows.append(["**Sum, with one stack of prod**", "", f"**{dollars(sum(usd for *_, usd in lines))}**"])
     return table(["part", "use", "USD a month"], rows)
 
 

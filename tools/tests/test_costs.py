@@ -75,6 +75,12 @@ def test_a_recorded_order_is_one_transaction_of_two_items() -> None:
     assert {"DynamoDB, writes": 4, "Lambda, invocations": 1}.items() <= amounts(costs.recorded()).items()
 
 
+def test_each_metric_of_an_alarm_is_billed() -> None:
+    # The canary watches six functions, one metric each, and the API. An expression is no metric.
+    table = costs.idle_table()
+    assert "| stack: alarms | 3 metrics | 0.30 |\n| stack: alarms of the canary, in prod | 7 metrics | 0.70 |" in table
+
+
 def test_the_index_has_the_partitions_that_the_sweep_reads(root: Path) -> None:
     form = (root / "shared/src/order/form.rs").read_text()
     assert f"PARTITIONS: [&str; {costs.PARTITIONS}]" in form
