@@ -45,8 +45,10 @@ def emulate(archive: Path, folder: Path, staged: Path) -> None:
 
 
 def prepare(folder: Path) -> list[str]:
-    """Writes the zips for the emulator into the folder; returns the names of their functions."""
+    """Writes the zips for the emulator into the folder, if there are any; returns the names of their functions."""
     archives = sorted(ZIPS.glob("*/bootstrap.zip"))
+    if not archives:
+        return []
     shutil.rmtree(folder, ignore_errors=True)
     for archive in archives:
         staged = folder / archive

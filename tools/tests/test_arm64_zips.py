@@ -71,11 +71,14 @@ def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert arm64_zips.obstacle() == "the executables are for Linux, and this is Darwin"
 
 
-def test_a_missing_build_is_reported(
+def test_a_missing_build_is_reported_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     on("aarch64", monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["arm64_zips.py", "target/arm64"])
+    earlier = Path("target/arm64/executables")
+    earlier.mkdir(parents=True)
     assert arm64_zips.main() == 1
+    assert earlier.exists()
     assert capsys.readouterr().err == "error: target/lambda has no zips: run `make release-build`\n"
