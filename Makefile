@@ -58,7 +58,7 @@ endef
 
 .PHONY: help
 help: ## Lists the commands
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 # --- The two commands ---
 
@@ -103,7 +103,7 @@ free-%: prerequisites
 ASKED = $(if $(ON_STACK),--config-env $(ENV) $(ON_STACK),--port $(PORT))
 
 .PHONY: url
-url: $(if $(ON_STACK),check-stack) ## Prints the URL of the API that `make dev` runs, or that of a deployed stack (STACK=name)
+url: $(if $(ON_STACK),check-stack) ## Prints the URL of the API of `make dev`, or of a deployed stack (STACK=name)
 	@tools/run local url $(ASKED)
 
 .PHONY: token
@@ -111,7 +111,7 @@ url: $(if $(ON_STACK),check-stack) ## Prints the URL of the API that `make dev` 
 token: override export SCOPE := $(value SCOPE)
 token: override export PERSON := $(value PERSON)
 token: override export PASSWORD := $(value PASSWORD)
-token: $(if $(ON_STACK),check-stack) ## Prints an access token for that API: SCOPE="orders/read", or PERSON=ann@example.com PASSWORD=...
+token: $(if $(ON_STACK),check-stack) ## Prints an access token for that API (STACK=name SCOPE="orders/read", or PERSON=email PASSWORD=...)
 	@tools/run local token $(ASKED) $${SCOPE:+--scope="$$SCOPE"} \
 	  $${PERSON:+--person="$$PERSON" --password="$$PASSWORD"}
 
@@ -173,7 +173,7 @@ release-build: ## Builds the arm64 zips for AWS in target/lambda
 	@python3 tools/release_build.py $(RELEASE_TARGET)
 
 .PHONY: reproducible
-reproducible: tools ## Builds the last commit twice, in two folders, and compares the hashes of the zips
+reproducible: tools ## Builds the last commit twice, in two folders, and compares the zips
 	@python3 tools/reproducible.py $(MAKE) release-build
 
 .PHONY: check-zips
@@ -182,7 +182,7 @@ check-zips: ## Checks that the zips run on the template's architecture and runti
 
 .PHONY: arm64-check
 arm64-check: export ORDER_API_STAGING := target/arm64
-arm64-check: ## Calls each arm64 zip with its sample event; on x86-64 needs qemu-user-static, libc6-arm64-cross
+arm64-check: ## Calls each arm64 zip with its sample event (after make tools release-build)
 	@python3 tools/arm64_zips.py $(ORDER_API_STAGING)
 	tools/run local run -- cargo test --locked --workspace --test e2e events::every_function -- --nocapture
 
@@ -221,7 +221,7 @@ openapi: ## Generates openapi.yaml and docs/notification.schema.json from the ty
 	tools/run openapi notification >docs/notification.schema.json
 
 .PHONY: samples
-samples: ## Writes samples of the forms that outlive a function call to events/release, and keeps the old ones
+samples: ## Writes samples of stored data and messages to events/release; keeps the old ones
 	cargo test --quiet --locked --workspace --test release -- --ignored write
 
 .PHONY: costs
@@ -272,11 +272,11 @@ invoke-function:
 # --- Deployment ---
 
 .PHONY: pipeline-local
-pipeline-local: tools ## Runs the commands of the pipeline against an emulated AWS, then with planted faults (an hour)
+pipeline-local: tools ## Runs the commands of the pipeline against an emulated AWS, also with faults; an hour
 	tools/run local run --empty -- python -u tools/pipeline_local.py
 
 .PHONY: deploy
-deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev or prod STACK=name)
+deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev STACK=name)
 	@# The prefix is for `sam delete`, which deletes the stack's zips: stacks that share them would lose them.
 	sam package --config-env $(ENV) --template-file template.yaml --output-template-file packaged-template.yaml \
 	  $(if $(ON_STACK),--s3-prefix="$$STACK")
@@ -290,33 +290,33 @@ check-stack:
 	@python tools/samconfig.py --config-env $(ENV) $(ON_STACK) >/dev/null
 
 .PHONY: check-parameters
-check-parameters: ## Checks that the parameters of the environment may be deployed (ENV=dev)
+check-parameters: ## Checks the parameters of a stack before it is deployed (ENV=dev STACK=name)
 	@python tools/check_parameters.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: deploy-web
-deploy-web: tools check-stack web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev or prod STACK=name)
+deploy-web: tools check-stack web-build ## Builds the web UI and publishes it to a deployed stack (ENV=dev STACK=name)
 	@python tools/deploy_web.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: smoke
-smoke: tools ## Tests a deployed stack over HTTPS, signed in as a machine (ENV, STACK)
+smoke: tools ## Tests a deployed stack over HTTPS, signed in as a machine (ENV=dev STACK=name)
 	@python tools/smoke.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: undeploy-web
-undeploy-web: tools ## Empties the bucket of the web UI: sam delete needs it empty (ENV, STACK)
+undeploy-web: tools ## Empties the bucket of the web UI, before sam delete (ENV=dev STACK=name)
 	@python tools/deploy_web.py --config-env $(ENV) $(ON_STACK) --empty
 
 .PHONY: verify
-verify: tools check-stack web/e2e/node_modules ## Runs the tests of the API on a deployed stack and writes a report (STACK=name)
+verify: tools check-stack web/e2e/node_modules ## Runs the tests of the API on a deployed stack; writes a report (ENV=dev STACK=name)
 	@python tools/verify.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: redrive
-redrive: tools ## Moves dead letters back to their queues (ENV, STACK)
+redrive: tools ## Moves dead letters back to their queues (ENV=dev STACK=name)
 	@python tools/redrive.py --config-env $(ENV) $(ON_STACK)
 
 .PHONY: settle
 # Taken from the command line only, as it was typed.
 settle: override export ORDER := $(if $(filter command,$(origin ORDER)),$(value ORDER))
-settle: tools ## Closes a refund that was made by hand (ORDER=id ENV, STACK)
+settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev STACK=name)
 	@python tools/settle.py --config-env $(ENV) $(ON_STACK) --order "$$ORDER"
 
 # --- Web UI ---
