@@ -85,8 +85,8 @@ impl Stack {
         Ok(serde_json::from_slice(&stack)?)
     }
 
-    /// Returns the stack of that name. It is on AWS, where it is read with the user's credentials, unless the environment
-    /// has `AWS_ENDPOINT_URL`: that is the emulator's.
+    /// Returns the stack of that name. It is on AWS and is read with the user's credentials, unless the environment has
+    /// `AWS_ENDPOINT_URL`: then it is on the emulator there.
     pub async fn deployed(name: &str, region: &str) -> anyhow::Result<Self> {
         Self::read(name, region, std::env::var("AWS_ENDPOINT_URL").ok().as_deref()).await
     }
@@ -95,7 +95,9 @@ impl Stack {
     pub(crate) async fn read(name: &str, region: &str, endpoint: Option<&str>) -> anyhow::Result<Self> {
         let cloudformation = aws_sdk_cloudformation::Client::new(&sdk_config(region, endpoint).await);
         let described = cloudformation.describe_stacks().stack_name(name).send().await;
-        let described = described.with_context(|| format!("the stack {name} can't be read in {region}"))?;
+        let described = described.with_context(|| {
+            format!("the stack {name} can't be read in {region}: is it deployed, and are AWS credentials set?")
+        })?;
         let stack = described.stacks.unwrap_or_default().into_iter().next();
         let outputs =
             stack.with_context(|| format!("there is no stack {name} in {region}"))?.outputs.unwrap_or_default();

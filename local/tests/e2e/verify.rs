@@ -76,5 +76,7 @@ async fn a_stack_has_its_url_and_its_tokens_by_its_name() {
     let mut missing = Command::new(program());
     missing.args(["url", "--config-env", "local", "--stack", "order-api-nobody"]);
     let (error, succeeded) = printed(on_the_emulator(&mut missing, &api.stack)).await;
-    assert!(!succeeded && error.starts_with("error: the stack order-api-nobody can't be read in eu-west-1"), "{error}");
+    let said =
+        "error: the stack order-api-nobody can't be read in eu-west-1: is it deployed, and are AWS credentials set?";
+    assert!(!succeeded && error.starts_with(said), "{error}");
 }
