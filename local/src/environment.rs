@@ -63,8 +63,8 @@ pub(crate) fn aws_environment(endpoint: &str) -> [(&'static str, &str); 7] {
     ]
 }
 
-/// A command whose AWS clients reach the emulator at `endpoint` and not the user's account: it gets no other AWS variable,
-/// and no proxy to this machine.
+/// A command whose AWS clients reach the emulator at `endpoint` and not the user's account. It gets no other AWS
+/// variable, and no proxy to this machine.
 #[must_use]
 pub fn command_for(endpoint: &str, program: &Path) -> Command {
     let mut command = Command::new(program);

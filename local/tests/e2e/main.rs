@@ -1,7 +1,7 @@
 //! End-to-end tests: the system through its public API, on the local stack that `make e2e` starts.
 //!
-//! `make verify` runs the suites `api`, `auth`, `idempotency` and `simulated` on any deployed stack. So they break nothing
-//! and deploy nothing, and note what they make.
+//! `make verify` runs the suites `api`, `auth`, `idempotency` and `simulated` on any deployed stack. So they break
+//! nothing, deploy nothing, and note what they make.
 //!
 //! Tests run in parallel, so each one has its own users, and one that breaks something has its own stack.
 
