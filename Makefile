@@ -277,14 +277,14 @@ pipeline-local: tools ## Runs the commands of the pipeline against an emulated A
 
 .PHONY: deploy
 deploy: tools check-parameters release-build check-zips ## Builds, checks and deploys to AWS (ENV=dev STACK=name)
-	@# The prefix is for `sam delete`, which deletes the stack's zips: stacks that share them would lose them.
+	@# `sam delete` deletes the zips of a stack, so stacks must not share them: the prefix is a folder for each.
 	sam package --config-env $(ENV) --template-file template.yaml --output-template-file packaged-template.yaml \
 	  $(if $(ON_STACK),--s3-prefix="$$STACK")
 	@python tools/release.py --config-env $(ENV) $(ON_STACK)
 	sam deploy --config-env $(ENV) --template-file release-template.yaml \
 	  $(if $(ON_STACK),--stack-name="$$STACK" --s3-prefix="$$STACK")
 
-# Before what takes long. It needs the tools.
+# Refuses a bad name before anything that takes long. It needs the tools.
 .PHONY: check-stack
 check-stack:
 	@python tools/samconfig.py --config-env $(ENV) $(ON_STACK) >/dev/null

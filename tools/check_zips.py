@@ -38,7 +38,7 @@ def needed_glibc(elf: ELFFile) -> tuple[int, ...]:
 
 
 def places() -> list[Path]:
-    """Folders that a compiler could name in a bootstrap. Not the checkout itself: its path may be as short as `/a`."""
+    """Folders that a compiler may name in a bootstrap. Not the checkout itself: a path like `/a` is found by chance."""
     checkout = [Path.cwd() / name for name in ("functions", "shared", "target")]
     return [*checkout, cargo_home() / "registry", cargo_home() / "git"]
 

@@ -24,8 +24,8 @@ KEYS = {
     **{("phases", phase): {"commands"} for phase in PHASES},
     ("artifacts",): {"files"},
 }
-# CodeBuild runs all commands of a build in one shell. Here each has a shell of its own, which leaves its exported
-# variables to the next one, among them PWD.
+# CodeBuild runs all commands of a build in one shell. Here each has a shell of its own, and the next one gets its
+# exported variables, among them PWD.
 SCRIPT = '{command}\nstatus=$?\nenv --null >"{state}"\nexit $status'
 
 

@@ -73,8 +73,8 @@ FILES_GIB, FILES_MONTHS = 0.2, 3
 
 # Steps that wait for a provider.
 ASK_PROVIDER = {"ProcessPayment", "SendOrderToRestaurant"}
-# Reads of an order by the steps (shared/src/steps.rs): each fact is recorded after a read. The steps that ask a
-# provider read the order before that, too, and the last one records two facts.
+# How often each step reads the order (shared/src/steps.rs): before it records a fact, and before it asks a provider.
+# CompleteOrder records two facts.
 READS = {"SaveOrder": 0, "AcceptOrder": 1, "ProcessPayment": 2, "SendOrderToRestaurant": 2, "CompleteOrder": 2}
 # States of a submitted order that succeeds, in the samples.
 LIFE = ("submitted", "accepted", "paid", "delivered", "success", "success, published")

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 API = "/api"
-# Those of one connection (RFC 9110, 7.6.1), and the length, which is counted anew.
+# Headers that are not passed on: those of one connection (RFC 9110, 7.6.1), and the length, which is computed again.
 OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 

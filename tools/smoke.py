@@ -37,12 +37,12 @@ ALIAS = "live"
 # Outputs of the stack that are needed.
 OUTPUTS = ["ApiUrl", "SignInUrl", "WebUrl", "UserPoolId", "MachineClientId", "WebClientId", "Issuer"]
 OUTPUTS += ["StateMachineArn", "UnitPrice", "Currency"]
-# Fields that no step of the workflow writes.
-FOR_GOOD = ("id", "user_id", "restaurant_id", "quantity", "created_at", "processing")
+# Fields that no step of the workflow changes.
+UNCHANGED = ("id", "user_id", "restaurant_id", "quantity", "created_at", "processing")
 PROVIDERS = ("PaymentUrl", "RestaurantUrl")
-# Of an order that nobody cooks.
+# Restaurant of orders that are deleted, or that only simulators see.
 NO_RESTAURANT = "smoke test"
-# How an order ends that a simulator has declined.
+# In the error_message of an order that a simulator has declined.
 SIMULATED = "the simulator refuses"
 
 # All times are in seconds. To connect, and to read: the functions take at most 10.
@@ -50,15 +50,15 @@ TIMEOUT = (3, 15)
 POLL = 1
 # Lists may lag behind.
 LISTED = 30
-# From the queue to the table. A cold start and a repeated delivery are included.
+# From the answer 202 to the saved order, with a cold start and a repeated delivery of the message.
 SAVED = 120
-# Beyond the times that the parameters give.
+# Added to the grace period and the time of delivery while the execution is awaited.
 SPARE = 180
-# Left for the deletion of an order, of its grace period.
+# End of the grace period, reserved for the deletion of the order.
 DELETION = 10
-# An order must be saved, seen and deleted before it is accepted.
+# The shortest grace period in which an order can be saved, read and deleted.
 SHORTEST_GRACE = 20
-# Bounds the test.
+# The longest one, so that the test ends in time.
 LONGEST_GRACE = 3600
 
 # A request whose connection fails has not been sent. 429 is API Gateway's limit for all callers, and says nothing about
@@ -75,7 +75,7 @@ REPEATS = Retry(
     retry_after_max=5,
     raise_on_status=False,
 )
-# What a problem, API Gateway and the token endpoint say about an error. The rest of an answer is never shown.
+# Fields of an error that are shown: those of problems, of API Gateway and of the token endpoint. Never the rest.
 SAID = ("type", "detail", "message", "error", "request_id")
 NOT_FOUND = 404
 CLIENT_ERRORS = range(400, 500)
@@ -407,7 +407,7 @@ class Smoke:
             end = monotonic() + seconds
             order = orders.make("POST", 202, self.restaurant)
             saved = wait("the submitted order to be saved", end - monotonic(), lambda: self.saved(order))
-            compare("the saved order", saved, {name: order[name] for name in FOR_GOOD})
+            compare("the saved order", saved, {name: order[name] for name in UNCHANGED})
         if self.runs_to_the_end:
             with step("end of the submitted order"):
                 minutes = int(self.parameters["DeliveryMinutes"])

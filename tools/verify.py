@@ -1,7 +1,7 @@
 """Runs the tests of the API on a deployed stack, and writes a report.
 
 They are the end-to-end tests of local/tests/e2e, unchanged. They make people and orders, so the stack must not be prod
-and its providers must be simulators. What they have made is deleted at the end, or the report names it.
+and its providers must be simulators. At the end, what they have made is deleted. The report names what is left.
 
 If the environment has AWS_ENDPOINT_URL, the stack is one of the emulator there.
 """
@@ -30,7 +30,7 @@ from samconfig import parser, settings
 
 # Modules of local/tests/e2e.
 SUITES = ("api", "auth", "idempotency", "simulated")
-# The requests of more tests at once would exceed the limits of a stack with the parameters of dev.
+# With more tests at once, their requests would exceed the limits of a stack with the parameters of dev.
 THREADS = 2
 SUITE_SECONDS = 3600
 WEB_ORIGIN = "http://localhost:5173"
@@ -41,7 +41,7 @@ HTTP_SECONDS = 30
 DELETIONS_AT_ONCE = 8
 # Reports of complete runs on AWS. Others prove less, so they are not kept with the documents.
 KEPT, OTHERS = Path("docs/verified"), Path("target/verified")
-# What a report must not have, and what it has instead.
+# What must not be in a report, and what replaces it.
 HIDDEN = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "<token>"),
     (re.compile(r"Order-[0-9a-f-]{36}"), "<password>"),
@@ -134,7 +134,7 @@ def printed_by(*command: str) -> str:
 
 
 def deletions(region: str, user_pool: str) -> dict[str, Callable[[str], object]]:
-    """Returns how each kind of thing is deleted, but for orders."""
+    """Returns the function that deletes each kind of thing, except orders."""
     cognito, sqs, sns = (boto3.client(service, region_name=region) for service in ("cognito-idp", "sqs", "sns"))
 
     def delete_user_pool(name: str) -> None:

@@ -11,7 +11,7 @@ MODE = 0o755
 
 
 def is_current(archive: Path, executable: Path) -> bool:
-    """Compares the time of the build. It may be older than that of the archive: cargo brings back an earlier build."""
+    """Returns true if the archive was made from this build. Its time must be equal: cargo may restore an older build."""
     return archive.exists() and archive.stat().st_mtime_ns == executable.stat().st_mtime_ns
 
 
