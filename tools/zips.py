@@ -11,7 +11,7 @@ MODE = 0o755
 
 
 def is_current(archive: Path, executable: Path) -> bool:
-    """Returns true if the archive is of this build. The times must be equal, because cargo may restore an older build."""
+    """Returns true if the archive is of this build. The times must be equal: cargo may restore an older build."""
     return archive.exists() and archive.stat().st_mtime_ns == executable.stat().st_mtime_ns
 
 
