@@ -29,9 +29,9 @@ PACKAGED = Path("packaged-template.yaml")
 # In the folder of samconfig.toml, because the SAM CLI looks for that file beside the template.
 RELEASE = Path("release-template.yaml")
 FUNCTION = "AWS::Serverless::Function"
-# Of these, a release has the name only: a change of one function must not publish those that refer to it.
+# Only the names of these count for the functions that refer to them: a version of one does not depend on the others.
 OPAQUE = {FUNCTION, "AWS::Serverless::StateMachine"}
-# Properties that say how a function is called and released. They are no part of a version.
+# How a function is called and released, which is no part of a version.
 NOT_IN_A_VERSION = {"Events", "DeploymentPreference"}
 
 
