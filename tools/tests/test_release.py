@@ -206,6 +206,13 @@ def test_each_function_knows_its_release(
         assert moved == {"Fn::GetAtt": [f"{name}Version{found[name]}", "Version"]}
 
 
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_a_version_goes_with_the_release_that_published_it(env: str, released: Callable[[str], dict]) -> None:
+    # Left after a rollback, it would equal the one that the next deployment of the same function publishes.
+    versions = [r for r in released(env)["Resources"].values() if r["Type"] == "AWS::Lambda::Version"]
+    assert {version["DeletionPolicy"] for version in versions} == {"Delete"}
+
+
 def test_without_a_stamp_a_function_is_published_for_a_new_zip(template: dict) -> None:
     name = "GetOrderFunction"
     before, same, after = (
