@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -49,8 +50,28 @@ def created(output: str) -> str:
     sys.exit(f"error: sam deploy has printed no result: {output}")
 
 
+def wait_for_others(cloudformation: BaseClient, stack: str) -> None:
+    """Waits until nobody changes the stack: CloudFormation refuses a change set meanwhile.
+
+    A run of the pipeline prepares its change of prod while the approved run before it is still being deployed there.
+    """
+    for _ in range(WAIT["MaxAttempts"]):
+        try:
+            status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return
+            raise
+        if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":
+            return
+        print(f"waiting: {stack} is {status}", file=sys.stderr)
+        time.sleep(WAIT["Delay"])
+    sys.exit(f"error: {stack} is still {status}")
+
+
 def create(cloudformation: BaseClient, environment: dict, role: str, boundary: str) -> str:
     """Creates a change set and returns its ARN, or `none`."""
+    wait_for_others(cloudformation, environment["stack_name"])
     # On the command line they replace those of samconfig.toml, so both are here.
     overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={boundary}"]
     release.write(cloudformation, environment["stack_name"], overrides)
@@ -89,7 +110,10 @@ def execute(cloudformation: BaseClient, change_set: str) -> None:
     if change_set == NOTHING:
         print("nothing changes")
         return
-    described = cloudformation.describe_change_set(ChangeSetName=change_set)
+    try:
+        described = cloudformation.describe_change_set(ChangeSetName=change_set)
+    except cloudformation.exceptions.ChangeSetNotFoundException:
+        sys.exit(f"error: {change_set} is gone, because the stack has changed since: start another run of the pipeline")
     stack = described["StackId"]
     if described["ExecutionStatus"] == "EXECUTE_COMPLETE":
         print(f"{change_set} has been executed already")

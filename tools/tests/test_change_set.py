@@ -43,22 +43,23 @@ class CloudFormation:
         self.stub = Stubber(self.client)
 
     def parameters(self, **values: str) -> None:
-        """Expects a question for the deployed parameters, and answers it."""
+        """Expects questions for the state of the stack and for the deployed parameters, and answers them."""
         stack = {
             "StackName": "order-api-prod",
             "CreationTime": "2026-01-01T00:00:00Z",
             "StackStatus": "UPDATE_COMPLETE",
         }
         stack["Parameters"] = [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
-        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "order-api-prod"})
+        for _ in range(2):
+            self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "order-api-prod"})
 
     def change_set(self, execution: str) -> None:
         described = {"StackId": STACK, "ExecutionStatus": execution}
         self.stub.add_response("describe_change_set", described, {"ChangeSetName": CHANGE_SET})
 
-    def stack(self, status: str) -> None:
+    def stack(self, status: str, name: str = STACK) -> None:
         stack = {"StackName": "order-api-prod", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
-        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": STACK})
+        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": name})
 
     def executed(self) -> None:
         self.stub.add_response("execute_change_set", {}, {"ChangeSetName": CHANGE_SET})
@@ -140,6 +141,41 @@ def test_no_changes_is_success(environment: dict, tmp_path: Path, monkeypatch: p
     aws.parameters()
     assert create(aws.client, environment, ROLE, BOUNDARY) == NOTHING
     execute(aws.client, NOTHING)
+
+
+def test_a_change_set_waits_for_the_run_before(
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam(tmp_path, monkeypatch, CREATED)
+    aws.stack("UPDATE_IN_PROGRESS", "order-api-prod")
+    aws.stack("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "order-api-prod")
+    aws.parameters()
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
+
+
+def test_a_change_set_does_not_wait_for_ever(aws, environment: dict) -> None:
+    for _ in range(change_set.WAIT["MaxAttempts"]):
+        aws.stack("UPDATE_IN_PROGRESS", "order-api-prod")
+    with pytest.raises(SystemExit, match="error: order-api-prod is still UPDATE_IN_PROGRESS"):
+        create(aws.client, environment, ROLE, BOUNDARY)
+
+
+def test_the_first_change_set_of_a_stack_waits_for_nobody(
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam(tmp_path, monkeypatch, CREATED)
+    for _ in range(2):
+        aws.stub.add_client_error("describe_stacks", "ValidationError", "Stack order-api-prod does not exist")
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
+    aws.stack("REVIEW_IN_PROGRESS", "order-api-prod")
+    aws.stack("REVIEW_IN_PROGRESS", "order-api-prod")
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
+
+
+def test_a_change_set_that_another_change_has_removed_is_named(aws) -> None:
+    aws.stub.add_client_error("describe_change_set", "ChangeSetNotFound")
+    with pytest.raises(SystemExit, match=f"error: {CHANGE_SET} is gone, .* start another run"):
+        execute(aws.client, CHANGE_SET)
 
 
 @pytest.mark.parametrize("answer", [(CREATED, 1), ("", 0), ('{"type": "changeset"}', 0)])
