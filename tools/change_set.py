@@ -105,8 +105,11 @@ def prepare(cloudformation: BaseClient, environment: dict, create: Callable[[], 
     }
 
 
-def execute(cloudformation: BaseClient, change_set: str) -> None:
-    """Executes the change set and waits for the stack. One that has been executed already is not executed again."""
+def execute(cloudformation: BaseClient, change_set: str, create: Callable[[], str]) -> None:
+    """Executes the change set and waits for the stack.
+
+    If it has been executed already, nothing is done; or, if the stack has changed since, another one is created.
+    """
     if change_set == NOTHING:
         print("nothing changes")
         return
@@ -115,11 +118,14 @@ def execute(cloudformation: BaseClient, change_set: str) -> None:
     except cloudformation.exceptions.ChangeSetNotFoundException:
         sys.exit(f"error: {change_set} is gone, because the stack has changed since: start another run of the pipeline")
     stack = described["StackId"]
+    now = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     if described["ExecutionStatus"] == "EXECUTE_COMPLETE":
-        print(f"{change_set} has been executed already")
+        if now.get("ChangeSetId") == change_set:
+            print(f"{change_set} has been executed already")
+        else:
+            execute(cloudformation, create(), create)
         return
-    status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
-    kind = "create" if status == "REVIEW_IN_PROGRESS" else "update"
+    kind = "create" if now["StackStatus"] == "REVIEW_IN_PROGRESS" else "update"
     cloudformation.execute_change_set(ChangeSetName=change_set)
     cloudformation.get_waiter(f"stack_{kind}_complete").wait(StackName=stack, WaiterConfig=WAIT)
     print(f"{change_set} has been executed")
@@ -162,7 +168,7 @@ def main() -> int:
             print(*(f"export {name}='{value}'" for name, value in variables.items()), sep="\n")
             return 0
         is_rollback = given.prepared_by != given.run
-        execute(cloudformation, create_now() if is_rollback else given.change_set)
+        execute(cloudformation, create_now() if is_rollback else given.change_set, create_now)
     except WaiterError as error:
         print(f"error: {error}", *failures(cloudformation, environment["stack_name"]), sep="\n", file=sys.stderr)
         return 1
