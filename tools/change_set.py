@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -49,8 +50,28 @@ def created(output: str) -> str:
     sys.exit(f"error: sam deploy has printed no result: {output}")
 
 
+def wait_for_others(cloudformation: BaseClient, stack: str) -> None:
+    """Waits until nobody changes the stack: CloudFormation refuses a change set meanwhile.
+
+    A run of the pipeline prepares its change of prod while the approved run before it is still being deployed there.
+    """
+    for _ in range(WAIT["MaxAttempts"]):
+        try:
+            status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return
+            raise
+        if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":
+            return
+        print(f"waiting: {stack} is {status}", file=sys.stderr)
+        time.sleep(WAIT["Delay"])
+    sys.exit(f"error: {stack} is still {status}")
+
+
 def create(cloudformation: BaseClient, environment: dict, role: str, boundary: str) -> str:
     """Creates a change set and returns its ARN, or `none`."""
+    wait_for_others(cloudformation, environment["stack_name"])
     # On the command line they replace those of samconfig.toml, so both are here.
     overrides = [*environment["parameter_overrides"], f"PermissionsBoundary={boundary}"]
     release.write(cloudformation, environment["stack_name"], overrides)
@@ -84,18 +105,27 @@ def prepare(cloudformation: BaseClient, environment: dict, create: Callable[[], 
     }
 
 
-def execute(cloudformation: BaseClient, change_set: str) -> None:
-    """Executes the change set and waits for the stack. One that has been executed already is not executed again."""
+def execute(cloudformation: BaseClient, change_set: str, create: Callable[[], str]) -> None:
+    """Executes the change set and waits for the stack.
+
+    If it has been executed already, nothing is done; or, if the stack has changed since, another one is created.
+    """
     if change_set == NOTHING:
         print("nothing changes")
         return
-    described = cloudformation.describe_change_set(ChangeSetName=change_set)
+    try:
+        described = cloudformation.describe_change_set(ChangeSetName=change_set)
+    except cloudformation.exceptions.ChangeSetNotFoundException:
+        sys.exit(f"error: {change_set} is gone, because the stack has changed since: start another run of the pipeline")
     stack = described["StackId"]
+    now = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     if described["ExecutionStatus"] == "EXECUTE_COMPLETE":
-        print(f"{change_set} has been executed already")
+        if now.get("ChangeSetId") == change_set:
+            print(f"{change_set} has been executed already")
+        else:
+            execute(cloudformation, create(), create)
         return
-    status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
-    kind = "create" if status == "REVIEW_IN_PROGRESS" else "update"
+    kind = "create" if now["StackStatus"] == "REVIEW_IN_PROGRESS" else "update"
     cloudformation.execute_change_set(ChangeSetName=change_set)
     cloudformation.get_waiter(f"stack_{kind}_complete").wait(StackName=stack, WaiterConfig=WAIT)
     print(f"{change_set} has been executed")
@@ -138,7 +168,7 @@ def main() -> int:
             print(*(f"export {name}='{value}'" for name, value in variables.items()), sep="\n")
             return 0
         is_rollback = given.prepared_by != given.run
-        execute(cloudformation, create_now() if is_rollback else given.change_set)
+        execute(cloudformation, create_now() if is_rollback else given.change_set, create_now)
     except WaiterError as error:
         print(f"error: {error}", *failures(cloudformation, environment["stack_name"]), sep="\n", file=sys.stderr)
         return 1

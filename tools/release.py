@@ -29,8 +29,8 @@ PACKAGED = Path("packaged-template.yaml")
 # In the folder of samconfig.toml, because the SAM CLI looks for that file beside the template.
 RELEASE = Path("release-template.yaml")
 FUNCTION = "AWS::Serverless::Function"
-# Only the names of these count for the functions that refer to them: a version of one does not depend on the others.
-OPAQUE = {FUNCTION, "AWS::Serverless::StateMachine"}
+# Functions that refer to one of these depend on its ARN only, and so on what makes CloudFormation replace it.
+REPLACED_BY = {FUNCTION: ("FunctionName", "PackageType"), "AWS::Serverless::StateMachine": ("Name", "Type")}
 # How a function is called and released, which is no part of a version.
 NOT_IN_A_VERSION = {"Events", "DeploymentPreference"}
 
@@ -55,11 +55,19 @@ def references(part: object) -> Iterator[str]:
         yield from references(value)
 
 
+def counts(resource: dict) -> dict:
+    """Returns the part of a resource that counts for the functions that refer to it."""
+    kind, properties = resource["Type"], resource.get("Properties", {})
+    if kind not in REPLACED_BY:
+        return resource
+    return {"Type": kind, "Properties": {name: properties.get(name) for name in REPLACED_BY[kind]}}
+
+
 def ids(template: dict, values: dict[str, str]) -> dict[str, str]:
     """Returns the id of each function, by its logical id. `values` are those of the template's parameters."""
     resources = template["Resources"]
-    transparent = {name: resource for name, resource in resources.items() if resource["Type"] not in OPAQUE}
-    definitions = template.get("Mappings", {}) | template.get("Conditions", {}) | transparent | values
+    counted = {name: counts(resource) for name, resource in resources.items()}
+    definitions = template.get("Mappings", {}) | template.get("Conditions", {}) | counted | values
 
     def release(resource: dict) -> str:
         properties = {n: value for n, value in resource["Properties"].items() if n not in NOT_IN_A_VERSION}

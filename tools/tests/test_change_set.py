@@ -43,25 +43,30 @@ class CloudFormation:
         self.stub = Stubber(self.client)
 
     def parameters(self, **values: str) -> None:
-        """Expects a question for the deployed parameters, and answers it."""
+        """Expects questions for the state of the stack and for the deployed parameters, and answers them."""
         stack = {
             "StackName": "order-api-prod",
             "CreationTime": "2026-01-01T00:00:00Z",
             "StackStatus": "UPDATE_COMPLETE",
         }
         stack["Parameters"] = [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
-        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "order-api-prod"})
+        for _ in range(2):
+            self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "order-api-prod"})
 
-    def change_set(self, execution: str) -> None:
+    def change_set(self, execution: str, name: str = CHANGE_SET) -> None:
         described = {"StackId": STACK, "ExecutionStatus": execution}
-        self.stub.add_response("describe_change_set", described, {"ChangeSetName": CHANGE_SET})
+        self.stub.add_response("describe_change_set", described, {"ChangeSetName": name})
 
-    def stack(self, status: str) -> None:
-        stack = {"StackName": "order-api-prod", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
-        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": STACK})
+    def stack(self, status: str, name: str = STACK, **more: str) -> None:
+        stack = {"StackName": "order-api-prod", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status} | more
+        self.stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": name})
 
-    def executed(self) -> None:
-        self.stub.add_response("execute_change_set", {}, {"ChangeSetName": CHANGE_SET})
+    def executed(self, name: str = CHANGE_SET) -> None:
+        self.stub.add_response("execute_change_set", {}, {"ChangeSetName": name})
+
+
+def refuse() -> str:
+    pytest.fail("another change set is created")
 
 
 @pytest.fixture
@@ -139,7 +144,42 @@ def test_no_changes_is_success(environment: dict, tmp_path: Path, monkeypatch: p
     sam(tmp_path, monkeypatch, UNCHANGED)
     aws.parameters()
     assert create(aws.client, environment, ROLE, BOUNDARY) == NOTHING
-    execute(aws.client, NOTHING)
+    execute(aws.client, NOTHING, refuse)
+
+
+def test_a_change_set_waits_for_the_run_before(
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam(tmp_path, monkeypatch, CREATED)
+    aws.stack("UPDATE_IN_PROGRESS", "order-api-prod")
+    aws.stack("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "order-api-prod")
+    aws.parameters()
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
+
+
+def test_a_change_set_does_not_wait_for_ever(aws, environment: dict) -> None:
+    for _ in range(change_set.WAIT["MaxAttempts"]):
+        aws.stack("UPDATE_IN_PROGRESS", "order-api-prod")
+    with pytest.raises(SystemExit, match="error: order-api-prod is still UPDATE_IN_PROGRESS"):
+        create(aws.client, environment, ROLE, BOUNDARY)
+
+
+def test_the_first_change_set_of_a_stack_waits_for_nobody(
+    aws, environment: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam(tmp_path, monkeypatch, CREATED)
+    for _ in range(2):
+        aws.stub.add_client_error("describe_stacks", "ValidationError", "Stack order-api-prod does not exist")
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
+    aws.stack("REVIEW_IN_PROGRESS", "order-api-prod")
+    aws.stack("REVIEW_IN_PROGRESS", "order-api-prod")
+    assert create(aws.client, environment, ROLE, BOUNDARY) == CHANGE_SET
+
+
+def test_a_change_set_that_another_change_has_removed_is_named(aws) -> None:
+    aws.stub.add_client_error("describe_change_set", "ChangeSetNotFound")
+    with pytest.raises(SystemExit, match=f"error: {CHANGE_SET} is gone, .* start another run"):
+        execute(aws.client, CHANGE_SET, refuse)
 
 
 @pytest.mark.parametrize("answer", [(CREATED, 1), ("", 0), ('{"type": "changeset"}', 0)])
@@ -181,7 +221,7 @@ def test_the_stage_ends_with_the_change_of_the_stack(aws, before: str, after: st
     aws.executed()
     aws.stack(before.replace("REVIEW", "CREATE").replace("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS"))
     aws.stack(after)
-    execute(aws.client, CHANGE_SET)
+    execute(aws.client, CHANGE_SET, refuse)
 
 
 def test_a_stack_that_rolls_back_fails_the_stage(aws) -> None:
@@ -190,12 +230,24 @@ def test_a_stack_that_rolls_back_fails_the_stage(aws) -> None:
     aws.executed()
     aws.stack("UPDATE_ROLLBACK_COMPLETE")
     with pytest.raises(WaiterError):
-        execute(aws.client, CHANGE_SET)
+        execute(aws.client, CHANGE_SET, refuse)
 
 
 def test_a_repeated_stage_executes_a_change_set_once(aws) -> None:
     aws.change_set("EXECUTE_COMPLETE")
-    execute(aws.client, CHANGE_SET)
+    aws.stack("UPDATE_COMPLETE", ChangeSetId=CHANGE_SET)
+    execute(aws.client, CHANGE_SET, refuse)
+
+
+def test_a_change_set_that_is_not_the_latest_of_the_stack_is_created_again(aws) -> None:
+    later, again = f"{CHANGE_SET}-later", f"{CHANGE_SET}-again"
+    aws.change_set("EXECUTE_COMPLETE")
+    aws.stack("UPDATE_COMPLETE", ChangeSetId=later)
+    aws.change_set("AVAILABLE", again)
+    aws.stack("UPDATE_COMPLETE", ChangeSetId=later)
+    aws.executed(again)
+    aws.stack("UPDATE_COMPLETE", ChangeSetId=again)
+    execute(aws.client, CHANGE_SET, lambda: again)
 
 
 def test_a_failure_names_the_resources(aws) -> None:
@@ -221,7 +273,7 @@ def test_a_rollback_creates_a_change_set_of_its_own(
     done = []
     monkeypatch.chdir(root)
     monkeypatch.setattr(change_set, "create", lambda *_: "created")
-    monkeypatch.setattr(change_set, "execute", lambda _, name: done.append(name))
+    monkeypatch.setattr(change_set, "execute", lambda _, name, __: done.append(name))
     options = ["execute", "--config-env", "prod", "--role", ROLE, "--boundary", BOUNDARY, "--run", "run-1"]
     monkeypatch.setattr(sys, "argv", ["", *options, "--change-set", "approved", "--prepared-by", prepared_by])
     assert change_set.main() == 0

@@ -178,6 +178,20 @@ def test_a_changed_table_publishes_the_functions_that_use_it(
     assert "GetOrderFunction" not in users
 
 
+def test_a_replaced_state_machine_publishes_the_functions_that_name_it(template: dict, dev: dict) -> None:
+    before = ids(template, dev)
+
+    def published(**properties: object) -> set[str]:
+        after = ids(changed(template, "OrderStateMachine", **properties), dev)
+        return {name for name in after if after[name] != before[name]}
+
+    users = {name for name, f in of_type(template, FUNCTION).items() if "OrderStateMachine" in json.dumps(f)}
+    assert "StartOrderFunction" in users
+    assert published(Name="orders") == published(Type="EXPRESS") == users
+    # Another definition leaves its ARN as it is.
+    assert published(DefinitionUri="s3://bucket/0a1b", Tracing={"Enabled": False}) == set()
+
+
 def test_what_a_resource_refers_to_counts_too(template: dict, dev: dict) -> None:
     # The queue names its dead-letter queue, and a mapping has its times.
     before = ids(template, dev)
@@ -204,6 +218,13 @@ def test_each_function_knows_its_release(
     for name in functions(template):
         moved = released(env)["Resources"][alias(name)["Ref"]]["Properties"]["FunctionVersion"]
         assert moved == {"Fn::GetAtt": [f"{name}Version{found[name]}", "Version"]}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_a_version_goes_with_the_release_that_published_it(env: str, released: Callable[[str], dict]) -> None:
+    # Left after a rollback, it would equal the one that the next deployment of the same function publishes.
+    versions = [r for r in released(env)["Resources"].values() if r["Type"] == "AWS::Lambda::Version"]
+    assert {version["DeletionPolicy"] for version in versions} == {"Delete"}
 
 
 def test_without_a_stamp_a_function_is_published_for_a_new_zip(template: dict) -> None:
