@@ -158,7 +158,9 @@ def assert_order(commands: list[str], *patterns: str) -> None:
 
 
 def test_the_parameters_are_checked_before_anything_is_built_or_deployed(root: Path) -> None:
-    assert_order(commands_of_make(root), "check.parameters", "release_build.py", "sam package", "release.py", "sam deploy")
+    assert_order(
+        commands_of_make(root), "check.parameters", "release_build.py", "sam package", "release.py", "sam deploy"
+    )
     # The build is the same for all environments.
     assert_order(
         commands_of_codebuild(root / "pipeline/buildspecs/prepare.yml"), "check.parameters", "change_set.py prepare"
