@@ -57,5 +57,7 @@ def edge(api_url: str, web_url: str) -> Iterator[str]:
     """Serves until the end of the block; gives the URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler(api_url, web_url)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"http://localhost:{server.server_port}"
+        finally:
+            server.shutdown()

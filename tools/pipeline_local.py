@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "target/pipeline-local"
 # A clone of HEAD, as CODEBUILD_CLONE_REF gives one.
 SOURCE = FOLDER / "source"
-# What the builds pass on, by run of the pipeline.
+# What the build passes on to the stages, and the same with a planted fault.
 ARTIFACTS = FOLDER / "artifacts"
 # Where the projects after the build unpack it.
 UNPACKED = FOLDER / "unpacked"
@@ -218,24 +218,20 @@ class Pipeline:
                 raise PipelineError(message)
         print(f"  {len(built)} arm64 zips are in the local S3")
 
-    def artifact(self, run: str, build: Build) -> Path:
-        """Returns the folder of the files that the build passes on to the stages, by the buildspec's `artifacts`."""
-        folder = ARTIFACTS / run
-        codebuild.collect(build.spec, SOURCE, folder)
-        return folder
+    def artifact(self, build: Build) -> Path:
+        """Returns the folder of the files that the build passes on to the stages, by the buildspec's `artifacts`.
 
-    def host_artifact(self, run: str, build: Build, plant: Callable[[Path], None] | None = None) -> Path:
-        """Returns the artifact with a package for this machine: packaged by the same commands, from other zips."""
+        It has a package for this machine: made by the same commands, from other zips.
+        """
         for name in PACKAGED_FROM:
             copy = HOST / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(SOURCE / name, copy)
-        if plant:
-            plant(HOST / "template.yaml")
-        host = codebuild.prepare(build.spec, HOST, build.environment, LOGS / f"{run}-package.log")
+        host = codebuild.prepare(build.spec, HOST, build.environment, LOGS / "package.log")
         host.run_phases(start=build.spec.phases["post_build"][0])
         expect_success(host)
-        folder = self.artifact(run, build)
+        folder = ARTIFACTS / "good"
+        codebuild.collect(build.spec, SOURCE, folder)
         shutil.copyfile(HOST / PACKAGED, folder / PACKAGED)
         for change in EDITS:
             change.apply(folder)
@@ -319,12 +315,11 @@ class Pipeline:
         self.break_build(good, "the zips are built for any glibc", "make release-build", CHECK_ZIPS, "needs glibc")
         (SOURCE / "Makefile").write_text(makefile)
 
-    def broken_function(self, good: Build, artifact: Path) -> None:
+    def broken_function(self, artifact: Path) -> None:
         """Releases a function with a wrong variable: the smoke test stops dev, and a rollback repairs it."""
         fault = "a function has a wrong variable"
         before = deployments()[stack_of("prod")]
-        package = self.host_artifact("run-2", good, break_function)
-        build = self.deploy(DEPLOY_DEV, package, "run-2", f"Fault: {fault}:")
+        build = self.deploy(DEPLOY_DEV, broken_artifact(artifact), "run-2", f"Fault: {fault}:")
         self.stops(fault, build.failure if build else None, SMOKE_TEST, "expected 200, but got 500")
         if deployments()[stack_of("prod")] != before:
             problem = f"{fault}: prod was changed"
@@ -335,15 +330,18 @@ class Pipeline:
             expect_success(failed)
 
 
-def break_function(template: Path) -> None:
-    """Lets GET of one order read a table that does not exist."""
-    parsed = yaml_parse(template.read_text())
-    properties = parsed["Resources"][FUNCTION]["Properties"]
+def broken_artifact(artifact: Path) -> Path:
+    """Copies the artifact, and lets GET of one order read a table that does not exist."""
+    broken = ARTIFACTS / "broken"
+    shutil.copytree(artifact, broken)
+    template = yaml_parse((broken / PACKAGED).read_text())
+    properties = template["Resources"][FUNCTION]["Properties"]
     # A new mapping, because other functions share this one by an anchor.
     properties["Environment"] = {
         "Variables": properties["Environment"]["Variables"] | {"ORDERS_TABLE": "no-such-table"}
     }
-    template.write_text(json.dumps(parsed))
+    (broken / PACKAGED).write_text(json.dumps(template))
+    return broken
 
 
 def tail(step: Step, lines: int = 40) -> str:
@@ -418,7 +416,7 @@ def run(pipeline: Pipeline) -> None:
         pipeline.check_packages()
     with pipeline.own_step("Package the functions for this machine"):
         build_host_zips(good)
-        artifact = pipeline.host_artifact("run-1", good)
+        artifact = pipeline.artifact(good)
     for stage in STAGES:
         failed = pipeline.deploy(stage, artifact, "run-1")
         if failed:
@@ -426,7 +424,7 @@ def run(pipeline: Pipeline) -> None:
     pipeline.broken_test(good)
     pipeline.wrong_architecture(good)
     pipeline.wrong_glibc(good)
-    pipeline.broken_function(good, artifact)
+    pipeline.broken_function(artifact)
 
 
 def show(pipeline: Pipeline) -> None:
@@ -455,6 +453,9 @@ def main() -> int:
     except (BuildspecError, PipelineError, BotoCoreError, ClientError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("error: stopped", file=sys.stderr)
+        return 130
     finally:
         show(pipeline)
     return 0

@@ -127,17 +127,23 @@ def test_a_replacement_that_nothing_needs_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "instead", "named"),
     [
-        ("shell: bash", "shell: bash\n  parameter-store: {}", "env.parameter-store"),
-        ("  build:\n", "  build:\n    on-failure: CONTINUE\n", "phases.build.on-failure"),
-        ("artifacts:\n", "artifacts:\n  discard-paths: yes\n", "artifacts.discard-paths"),
-        ("artifacts:\n", "reports: {}\nartifacts:\n", "reports"),
-        ("shell: bash", "shell: /bin/sh", "env.shell must be bash"),
+        ("shell: bash", "shell: bash\n  parameter-store: {}", "$.env: "),
+        ("  build:\n", "  build:\n    on-failure: CONTINUE\n", "$.phases.build: "),
+        ("artifacts:\n", "artifacts:\n  discard-paths: yes\n", "$.artifacts: "),
+        ("artifacts:\n", "reports: {}\nartifacts:\n", "('reports' was unexpected)"),
+        ("shell: bash", "shell: /bin/sh", "$.env.shell: 'bash' was expected"),
+        ("version: 0.2", "version: 0.1", "$.version: 0.2 was expected"),
+        ("version: 0.2", "", "'version' is a required property"),
+        # A string is no list of commands, and a command with a colon is a mapping.
+        ("['echo $0']", "make", "$.phases.post_build.commands: 'make' is not of type 'array'"),
+        ("['echo $0']", "[make: all]", "$.phases.post_build.commands[0]: "),
+        ("phases:", "phases: [", "buildspec.yml: while parsing"),
     ],
 )
 def test_a_buildspec_that_needs_more_is_refused(tmp_path: Path, written: str, instead: str, named: str) -> None:
     path = spec_file(tmp_path)
     assert written in path.read_text()
-    path.write_text(path.read_text().replace(written, instead))
+    path.write_text(path.read_text().replace(written, instead, 1))
     with pytest.raises(BuildspecError, match=re.escape(named)):
         codebuild.read(path)
 
@@ -196,14 +202,20 @@ def test_a_fault_must_stop_at_its_command_with_its_message() -> None:
     assert len(pipeline.faults) == 1
 
 
-def test_the_planted_fault_of_a_function_is_its_own(root: Path, tmp_path: Path) -> None:
-    template = root / "template.yaml"
-    broken = tmp_path / "template.yaml"
-    broken.write_text(template.read_text())
-    pipeline_local.break_function(broken)
-    before, after = (yaml_parse(path.read_text())["Resources"] for path in (template, broken))
+def test_the_planted_fault_of_a_function_is_its_own(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_local, "ARTIFACTS", tmp_path / "artifacts")
+    good = tmp_path / "good"
+    good.mkdir()
+    (good / pipeline_local.PACKAGED).write_text((root / "template.yaml").read_text())
+    (good / "samconfig.toml").write_text("edited")
+    broken = pipeline_local.broken_artifact(good)
+    assert (broken / "samconfig.toml").read_text() == "edited"
+    templates = [folder / pipeline_local.PACKAGED for folder in (good, broken)]
+    before, after = (yaml_parse(path.read_text())["Resources"] for path in templates)
     assert {name for name in before if before[name] != after[name]} == {pipeline_local.FUNCTION}
-    assert pipeline_local.functions(template) == pipeline_local.functions(broken)
+    assert pipeline_local.functions(templates[0]) == pipeline_local.functions(templates[1])
 
 
 def test_a_project_begins_with_the_artifact_and_installed_tools(
