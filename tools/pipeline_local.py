@@ -408,6 +408,10 @@ def build_host_zips(build: Build) -> None:
 
 def run(pipeline: Pipeline) -> None:
     """Runs the pipeline once as it should be, then with each fault."""
+    # Before what takes long. Nothing that somebody has deployed is changed.
+    if boto3.client("cloudformation", region_name=REGION).list_stacks()["StackSummaries"]:
+        message = f"{pipeline.endpoint} has stacks already: run `make pipeline-local`"
+        raise PipelineError(message)
     with pipeline.own_step("Clone HEAD"):
         clone()
         codebuild.check_replacements(REPLACEMENTS, [codebuild.read(path) for path in all_buildspecs(SOURCE)])

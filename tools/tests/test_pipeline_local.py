@@ -231,6 +231,41 @@ def test_a_project_begins_with_the_artifact_and_installed_tools(
     assert files == {".tools", "tools/smoke.py"}
 
 
+STACKS = """<ListStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><ListStacksResult>
+<StackSummaries><member><StackName>order-api-local</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
+<CreationTime>2026-01-01T00:00:00Z</CreationTime></member></StackSummaries></ListStacksResult></ListStacksResponse>"""
+
+
+class Deployed(BaseHTTPRequestHandler):
+    """An emulator with a stack."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(STACKS)))
+        self.end_headers()
+        self.wfile.write(STACKS.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_only_an_empty_emulator_is_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "secret", "MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr(pipeline_local.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(pipeline_local, "clone", lambda: pytest.fail("the run has begun"))
+    with HTTPServer(("127.0.0.1", 0), Deployed) as emulator:
+        threading.Thread(target=emulator.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{emulator.server_port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        assert pipeline_local.main() == 1
+        assert f"error: {endpoint} has stacks already: run `make pipeline-local`\n" in capsys.readouterr().err
+        emulator.shutdown()
+    # Nothing listens there any more.
+    assert pipeline_local.main() == 1
+    assert f'error: Could not connect to the endpoint URL: "{endpoint}/"' in capsys.readouterr().err
+
+
 class Upstream(BaseHTTPRequestHandler):
     """Answers with what it was asked."""
 

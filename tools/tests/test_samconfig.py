@@ -55,6 +55,12 @@ def test_the_environments_have_good_names() -> None:
     assert [name_problem(settings(env)["stack_name"]) for env in ("local", "dev", "prod")] == [None] * 3
 
 
+def test_the_commands_are_for_the_root_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"error: samconfig\.toml is missing: run this in the root folder"):
+        settings("dev")
+
+
 def tools_of_stacks(root: Path) -> list[str]:
     """Returns the tools whose stack a name on the command line chooses."""
     chosen = re.compile("settings_from_arguments|parser, settings|settings, parser")
