@@ -198,15 +198,11 @@ def prepare(
     return Build(spec, own | dict(variables) | places, log, table)
 
 
-def matches(folder: Path, pattern: str) -> list[Path]:
-    """Files that a pattern of `artifacts` names: `*` stays in its folder, `**/*` means all below."""
-    return sorted(path for path in folder.glob(pattern) if path.is_file())
-
-
 def collect(spec: Buildspec, folder: Path, artifact: Path) -> None:
     """Copies the files of `artifacts` to a new folder. As in a zip, they may lose the right to be executed."""
     for pattern in spec.artifacts:
-        found = matches(folder, pattern)
+        # `*` stays in its folder, `**/*` means all below.
+        found = [path for path in folder.glob(pattern) if path.is_file()]
         if not found:
             message = f"artifacts.files: nothing matches {pattern}"
             raise BuildspecError(message)

@@ -45,7 +45,6 @@ HOST = SOURCE / "target/local"
 PACKAGED_FROM = ("template.yaml", "samconfig.toml", "statemachine/order.asl.json")
 BUILD = "buildspec.yml"
 PACKAGED = "packaged-template.yaml"
-REGION = "eu-west-1"
 
 CARGO_HOME = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
 SMOKE_TEST = 'python tools/smoke.py --config-env "$DEPLOY_ENV"'
@@ -239,8 +238,8 @@ class Pipeline:
 
     # --- Deployment ---
 
-    def deploy(self, stage: Stage, artifact: Path, run: str, title: str = "") -> Build | None:
-        """Runs the actions of a stage; returns the build that failed, if any."""
+    def deploy(self, stage: Stage, artifact: Path, run: str, title: str = "") -> Build:
+        """Runs the actions of a stage until one fails; returns the last build."""
         for action in stage.actions:
             name = f"{title or stage.name} {action}"
             unpack(artifact)
@@ -250,8 +249,8 @@ class Pipeline:
             self.record(name, build)
             self.exported.setdefault(stage.env, {}).update(build.exported)
             if build.failure:
-                return build
-        return None
+                break
+        return build
 
     @contextmanager
     def variables(self, env: str, action: str, run: str) -> Iterator[dict[str, str]]:
@@ -320,14 +319,12 @@ class Pipeline:
         fault = "a function has a wrong variable"
         before = deployments()[stack_of("prod")]
         build = self.deploy(DEPLOY_DEV, broken_artifact(artifact), "run-2", f"Fault: {fault}:")
-        self.stops(fault, build.failure if build else None, SMOKE_TEST, "expected 200, but got 500")
+        self.stops(fault, build.failure, SMOKE_TEST, "expected 200, but got 500")
         if deployments()[stack_of("prod")] != before:
             problem = f"{fault}: prod was changed"
             raise PipelineError(problem)
         # What CodePipeline then does by itself: it repeats the stage with the artifact of the last good run.
-        failed = self.deploy(DEPLOY_DEV, artifact, "run-3", "Rollback of DeployDev:")
-        if failed:
-            expect_success(failed)
+        expect_success(self.deploy(DEPLOY_DEV, artifact, "run-3", "Rollback of DeployDev:"))
 
 
 def broken_artifact(artifact: Path) -> Path:
@@ -409,7 +406,7 @@ def build_host_zips(build: Build) -> None:
 def run(pipeline: Pipeline) -> None:
     """Runs the pipeline once as it should be, then with each fault."""
     # Before what takes long. Nothing that somebody has deployed is changed.
-    if boto3.client("cloudformation", region_name=REGION).list_stacks()["StackSummaries"]:
+    if boto3.client("cloudformation").list_stacks().get("StackSummaries"):
         message = f"{pipeline.endpoint} has stacks already: run `make pipeline-local`"
         raise PipelineError(message)
     with pipeline.own_step("Clone HEAD"):
@@ -422,9 +419,7 @@ def run(pipeline: Pipeline) -> None:
         build_host_zips(good)
         artifact = pipeline.artifact(good)
     for stage in STAGES:
-        failed = pipeline.deploy(stage, artifact, "run-1")
-        if failed:
-            expect_success(failed)
+        expect_success(pipeline.deploy(stage, artifact, "run-1"))
     pipeline.broken_test(good)
     pipeline.wrong_architecture(good)
     pipeline.wrong_glibc(good)
