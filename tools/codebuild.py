@@ -39,8 +39,8 @@ SCHEMA = mapping(
     "env",
     "phases",
 )
-# CodeBuild runs all commands of a build in one shell. Here each has a shell of its own, which leaves its exported
-# variables to the next one, among them PWD.
+# CodeBuild runs all commands of a build in one shell. Here each has a shell of its own, and the next one gets its
+# exported variables, among them PWD.
 SCRIPT = '{command}\nstatus=$?\nenv -0 >"{state}"\nexit $status'
 
 

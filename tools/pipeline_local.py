@@ -34,9 +34,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "target/pipeline-local"
 # A clone of HEAD, as CODEBUILD_CLONE_REF gives one.
 SOURCE = FOLDER / "source"
-# What the build passes on to the stages, and the same with a planted fault.
+# Artifacts of the builds, by run of the pipeline.
 ARTIFACTS = FOLDER / "artifacts"
-# Where the projects after the build unpack it.
+# Where the later projects unpack an artifact.
 UNPACKED = FOLDER / "unpacked"
 LOGS = FOLDER / "logs"
 # The functions' builds for this machine, under the paths that the template names: `make host-build` fills it.

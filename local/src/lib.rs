@@ -1,8 +1,8 @@
-//! The local stack and deployed ones: an emulated AWS (MiniStack) on this machine with the real `sam deploy` of the real
-//! template to it, and the outputs and users of a stack there or on AWS.
+//! The local stack: an emulated AWS (MiniStack) on this machine, to which the real `sam deploy` deploys the real template.
+//! Also the outputs and the users of any deployed stack.
 //!
-//! `make dev`, the end-to-end tests and `make verify` use this crate. The Makefile provides the tools in `.tools/` and the
-//! functions' builds for this machine in `target/local/`.
+//! `make dev`, the end-to-end tests and `make verify` use this crate. The Makefile provides the tools in `.tools/` and
+//! the functions' builds for this machine in `target/local/`.
 
 mod deploy;
 mod emulator;
