@@ -16,6 +16,7 @@ VERBS = {
     "smoke": None,
     "deploy-web": "npm run",
     "undeploy-web": None,
+    "verify": "tools/verify.py",
     "redrive": None,
     "settle": None,
     "check-parameters": None,
