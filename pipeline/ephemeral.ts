@@ -9,6 +9,8 @@ import { packages, stackBoundary, stackRights } from "./stack-rights";
 const GITHUB = "token.actions.githubusercontent.com";
 /** Names of the stacks. Those of dev and prod do not match. */
 const STACKS = "order-api-e-*";
+/** Tag of the user pools of a stack (template.yaml), and of those that its tests make (local/tests/e2e/auth.rs). */
+const STACK_TAG = "order-api-stack";
 /** The longest run of one set of credentials. */
 const SESSION_SECONDS = 7200;
 
@@ -102,11 +104,14 @@ function verificationRights(place: Place): Statement[] {
         "cognito-idp:DeleteUserPoolDomain",
         "cognito-idp:DescribeUserPoolClient",
       ],
-      // The id of a user pool is not known before it is made.
+      // The id of a user pool is not known before it is made. Those of dev and prod have another tag.
       [place.arn("cognito-idp", "userpool/*")],
+      { StringLike: { [`aws:ResourceTag/${STACK_TAG}`]: STACKS } },
     ),
     // Tokens of another user pool must be refused.
-    allowEverywhere("UserPoolHasNoArnYet", ["cognito-idp:CreateUserPool"]),
+    allowEverywhere("UserPoolHasNoArnYet", ["cognito-idp:CreateUserPool"], {
+      StringLike: { [`aws:RequestTag/${STACK_TAG}`]: STACKS },
+    }),
     allow(["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"], [place.arn("dynamodb", `table/${STACKS}`)]),
     allow(
       [

@@ -12,21 +12,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 # In the order of their execution.
 PHASES = ("install", "pre_build", "build", "post_build")
-# The keys that are handled, at each level. A cache only saves time, so it is left out.
-KEYS = {
-    (): {"version", "env", "phases", "artifacts", "cache"},
-    ("env",): {"shell", "variables", "exported-variables"},
-    ("phases",): set(PHASES),
-    **{("phases", phase): {"commands"} for phase in PHASES},
-    ("artifacts",): {"files"},
-}
+STRINGS = {"type": "array", "items": {"type": "string"}}
+
+
+def mapping(properties: dict[str, dict], *required: str) -> dict:
+    """Returns the schema of a mapping that has no other keys than these."""
+    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+
+
+# What is handled. Version 0.1 keeps no variables between commands. A cache only saves time, so it is left out.
+ENV = {"shell": {"const": "bash"}, "variables": {"type": "object"}, "exported-variables": STRINGS}
+SCHEMA = mapping(
+    {
+        "version": {"const": 0.2},
+        "env": mapping(ENV, "shell"),
+        "phases": mapping(dict.fromkeys(PHASES, mapping({"commands": STRINGS}, "commands"))),
+        "artifacts": mapping({"files": STRINGS}, "files"),
+        "cache": {"type": "object"},
+    },
+    "version",
+    "env",
+    "phases",
+)
 # CodeBuild runs all commands of a build in one shell. Here each has a shell of its own, and the next one gets its
 # exported variables, among them PWD.
-SCRIPT = '{command}\nstatus=$?\nenv --null >"{state}"\nexit $status'
+SCRIPT = '{command}\nstatus=$?\nenv -0 >"{state}"\nexit $status'
 
 
 class BuildspecError(Exception):
@@ -50,23 +65,18 @@ class Buildspec:
 
 def read(path: Path) -> Buildspec:
     """Reads a buildspec; refuses one that needs what is not handled here."""
-    spec = yaml.safe_load(path.read_text())
-    for place, allowed in KEYS.items():
-        part = spec
-        for key in place:
-            part = part.get(key, {})
-        if unknown := sorted(part.keys() - allowed):
-            where = ".".join([*place, unknown[0]])
-            message = f"{path}: {where} is not handled by tools/codebuild.py, only {', '.join(sorted(allowed))}"
-            raise BuildspecError(message)
-    env = spec.get("env", {})
-    # Version 0.1 keeps no variables between commands.
-    if str(spec["version"]) != "0.2" or env.get("shell") != "bash":
-        message = f"{path}: version must be 0.2 and env.shell must be bash"
-        raise BuildspecError(message)
+    try:
+        spec = yaml.safe_load(path.read_text())
+        jsonschema.validate(spec, SCHEMA)
+    except yaml.YAMLError as error:
+        message = f"{path}: {error}"
+        raise BuildspecError(message) from error
+    except jsonschema.ValidationError as error:
+        message = f"{path}: tools/codebuild.py does not handle {error.json_path}: {error.message}"
+        raise BuildspecError(message) from error
     return Buildspec(
-        variables=env.get("variables", {}),
-        exported=env.get("exported-variables", []),
+        variables=spec["env"].get("variables", {}),
+        exported=spec["env"].get("exported-variables", []),
         phases={phase: part["commands"] for phase, part in spec["phases"].items()},
         artifacts=spec.get("artifacts", {}).get("files", []),
     )
@@ -188,15 +198,11 @@ def prepare(
     return Build(spec, own | dict(variables) | places, log, table)
 
 
-def matches(folder: Path, pattern: str) -> list[Path]:
-    """Files that a pattern of `artifacts` names: `*` stays in its folder, `**/*` means all below."""
-    return sorted(path for path in folder.glob(pattern) if path.is_file())
-
-
 def collect(spec: Buildspec, folder: Path, artifact: Path) -> None:
     """Copies the files of `artifacts` to a new folder. As in a zip, they may lose the right to be executed."""
     for pattern in spec.artifacts:
-        found = matches(folder, pattern)
+        # `*` stays in its folder, `**/*` means all below.
+        found = [path for path in folder.glob(pattern) if path.is_file()]
         if not found:
             message = f"artifacts.files: nothing matches {pattern}"
             raise BuildspecError(message)

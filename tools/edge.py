@@ -21,6 +21,8 @@ def handler(api_url: str, web_url: str) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Without it, the content of each answer waits for the acknowledgement of its headers.
+        disable_nagle_algorithm = True
 
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -57,5 +59,7 @@ def edge(api_url: str, web_url: str) -> Iterator[str]:
     """Serves until the end of the block; gives the URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler(api_url, web_url)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"http://localhost:{server.server_port}"
+        finally:
+            server.shutdown()

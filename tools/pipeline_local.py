@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,6 @@ HOST = SOURCE / "target/local"
 PACKAGED_FROM = ("template.yaml", "samconfig.toml", "statemachine/order.asl.json")
 BUILD = "buildspec.yml"
 PACKAGED = "packaged-template.yaml"
-REGION = "eu-west-1"
 
 CARGO_HOME = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
 SMOKE_TEST = 'python tools/smoke.py --config-env "$DEPLOY_ENV"'
@@ -218,24 +217,20 @@ class Pipeline:
                 raise PipelineError(message)
         print(f"  {len(built)} arm64 zips are in the local S3")
 
-    def artifact(self, run: str, build: Build) -> Path:
-        """Returns the folder of the files that the build passes on to the stages, by the buildspec's `artifacts`."""
-        folder = ARTIFACTS / run
-        codebuild.collect(build.spec, SOURCE, folder)
-        return folder
+    def artifact(self, build: Build) -> Path:
+        """Returns the folder of the files that the build passes on to the stages, by the buildspec's `artifacts`.
 
-    def host_artifact(self, run: str, build: Build, plant: Callable[[Path], None] | None = None) -> Path:
-        """Returns the artifact with a package for this machine: packaged by the same commands, from other zips."""
+        It has a package for this machine: made by the same commands, from other zips.
+        """
         for name in PACKAGED_FROM:
             copy = HOST / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(SOURCE / name, copy)
-        if plant:
-            plant(HOST / "template.yaml")
-        host = codebuild.prepare(build.spec, HOST, build.environment, LOGS / f"{run}-package.log")
+        host = codebuild.prepare(build.spec, HOST, build.environment, LOGS / "package.log")
         host.run_phases(start=build.spec.phases["post_build"][0])
         expect_success(host)
-        folder = self.artifact(run, build)
+        folder = ARTIFACTS / "good"
+        codebuild.collect(build.spec, SOURCE, folder)
         shutil.copyfile(HOST / PACKAGED, folder / PACKAGED)
         for change in EDITS:
             change.apply(folder)
@@ -243,8 +238,8 @@ class Pipeline:
 
     # --- Deployment ---
 
-    def deploy(self, stage: Stage, artifact: Path, run: str, title: str = "") -> Build | None:
-        """Runs the actions of a stage; returns the build that failed, if any."""
+    def deploy(self, stage: Stage, artifact: Path, run: str, title: str = "") -> Build:
+        """Runs the actions of a stage until one fails; returns the last build."""
         for action in stage.actions:
             name = f"{title or stage.name} {action}"
             unpack(artifact)
@@ -254,8 +249,8 @@ class Pipeline:
             self.record(name, build)
             self.exported.setdefault(stage.env, {}).update(build.exported)
             if build.failure:
-                return build
-        return None
+                break
+        return build
 
     @contextmanager
     def variables(self, env: str, action: str, run: str) -> Iterator[dict[str, str]]:
@@ -319,31 +314,31 @@ class Pipeline:
         self.break_build(good, "the zips are built for any glibc", "make release-build", CHECK_ZIPS, "needs glibc")
         (SOURCE / "Makefile").write_text(makefile)
 
-    def broken_function(self, good: Build, artifact: Path) -> None:
+    def broken_function(self, artifact: Path) -> None:
         """Releases a function with a wrong variable: the smoke test stops dev, and a rollback repairs it."""
         fault = "a function has a wrong variable"
         before = deployments()[stack_of("prod")]
-        package = self.host_artifact("run-2", good, break_function)
-        build = self.deploy(DEPLOY_DEV, package, "run-2", f"Fault: {fault}:")
-        self.stops(fault, build.failure if build else None, SMOKE_TEST, "expected 200, but got 500")
+        build = self.deploy(DEPLOY_DEV, broken_artifact(artifact), "run-2", f"Fault: {fault}:")
+        self.stops(fault, build.failure, SMOKE_TEST, "expected 200, but got 500")
         if deployments()[stack_of("prod")] != before:
             problem = f"{fault}: prod was changed"
             raise PipelineError(problem)
         # What CodePipeline then does by itself: it repeats the stage with the artifact of the last good run.
-        failed = self.deploy(DEPLOY_DEV, artifact, "run-3", "Rollback of DeployDev:")
-        if failed:
-            expect_success(failed)
+        expect_success(self.deploy(DEPLOY_DEV, artifact, "run-3", "Rollback of DeployDev:"))
 
 
-def break_function(template: Path) -> None:
-    """Lets GET of one order read a table that does not exist."""
-    parsed = yaml_parse(template.read_text())
-    properties = parsed["Resources"][FUNCTION]["Properties"]
+def broken_artifact(artifact: Path) -> Path:
+    """Copies the artifact, and lets GET of one order read a table that does not exist."""
+    broken = ARTIFACTS / "broken"
+    shutil.copytree(artifact, broken)
+    template = yaml_parse((broken / PACKAGED).read_text())
+    properties = template["Resources"][FUNCTION]["Properties"]
     # A new mapping, because other functions share this one by an anchor.
     properties["Environment"] = {
         "Variables": properties["Environment"]["Variables"] | {"ORDERS_TABLE": "no-such-table"}
     }
-    template.write_text(json.dumps(parsed))
+    (broken / PACKAGED).write_text(json.dumps(template))
+    return broken
 
 
 def tail(step: Step, lines: int = 40) -> str:
@@ -410,6 +405,10 @@ def build_host_zips(build: Build) -> None:
 
 def run(pipeline: Pipeline) -> None:
     """Runs the pipeline once as it should be, then with each fault."""
+    # Before what takes long. Nothing that somebody has deployed is changed.
+    if boto3.client("cloudformation").list_stacks().get("StackSummaries"):
+        message = f"{pipeline.endpoint} has stacks already: run `make pipeline-local`"
+        raise PipelineError(message)
     with pipeline.own_step("Clone HEAD"):
         clone()
         codebuild.check_replacements(REPLACEMENTS, [codebuild.read(path) for path in all_buildspecs(SOURCE)])
@@ -418,15 +417,13 @@ def run(pipeline: Pipeline) -> None:
         pipeline.check_packages()
     with pipeline.own_step("Package the functions for this machine"):
         build_host_zips(good)
-        artifact = pipeline.host_artifact("run-1", good)
+        artifact = pipeline.artifact(good)
     for stage in STAGES:
-        failed = pipeline.deploy(stage, artifact, "run-1")
-        if failed:
-            expect_success(failed)
+        expect_success(pipeline.deploy(stage, artifact, "run-1"))
     pipeline.broken_test(good)
     pipeline.wrong_architecture(good)
     pipeline.wrong_glibc(good)
-    pipeline.broken_function(good, artifact)
+    pipeline.broken_function(artifact)
 
 
 def show(pipeline: Pipeline) -> None:
@@ -455,6 +452,9 @@ def main() -> int:
     except (BuildspecError, PipelineError, BotoCoreError, ClientError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("error: stopped", file=sys.stderr)
+        return 130
     finally:
         show(pipeline)
     return 0

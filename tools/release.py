@@ -98,6 +98,8 @@ def stamp(template: dict, values: dict[str, str]) -> dict:
 
 def write(cloudformation: BaseClient, stack: str, overrides: list[str]) -> None:
     """Writes the stamped template for the stack, whose deployed parameters count unless they are overridden."""
+    if not PACKAGED.exists():
+        sys.exit(f"error: {PACKAGED} is missing: run sam package")
     template = yaml_parse(PACKAGED.read_text())
     values = parameters(template, overrides, deployed_parameters(cloudformation, stack))
     # JSON is YAML, too.
@@ -109,9 +111,6 @@ def main() -> int:
     try:
         cloudformation = boto3.client("cloudformation", region_name=settings["region"])
         write(cloudformation, settings["stack_name"], settings["parameter_overrides"])
-    except FileNotFoundError:
-        print(f"error: {PACKAGED} is missing: run sam package", file=sys.stderr)
-        return 1
     except (BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -48,9 +48,9 @@ def table(one: Hashes, other: Hashes) -> list[str]:
 def main() -> int:
     builds = []
     for folder in FOLDERS:
-        export(folder)
         start = time.monotonic()
         try:
+            export(folder)
             builds.append(build(folder, sys.argv[1:]))
         except subprocess.CalledProcessError as error:
             print(f"error: the build in {folder} failed with status {error.returncode}", file=sys.stderr)
@@ -64,6 +64,8 @@ def main() -> int:
     if one != other:
         print("error: the zips are not reproducible: see the lines with `differs`", file=sys.stderr)
         return 1
+    # They take gigabytes. Builds that differ stay, to be compared.
+    shutil.rmtree(FOLDERS[0].parent)
     print(f"all {len(one)} zips are the same in both folders")
     return 0
 

@@ -33,7 +33,10 @@ def name_problem(name: str) -> str | None:
 
 def settings(env: str, stack: str | None = None) -> dict:
     """Returns the settings of `sam deploy` for the environment, or for this stack. Exits if they can't be used."""
-    config = tomllib.loads(Path("samconfig.toml").read_text())
+    file = Path("samconfig.toml")
+    if not file.exists():
+        sys.exit(f"error: {file} is missing: run this in the root folder of the checkout")
+    config = tomllib.loads(file.read_text())
     if env not in config or not isinstance(config[env], dict):
         sys.exit(f"error: samconfig.toml has no environment {env}")
     found = config[env].get("global", {}).get("parameters", {}) | config[env]["deploy"]["parameters"] | {"env": env}

@@ -177,7 +177,8 @@ impl Attempt {
             .context("node does not start: run `make tools`")?;
         // Not on the command line, where other users of the machine could read the password.
         let mut stdin = node.stdin.take().context("node has no standard input")?;
-        stdin.write_all(input.to_string().as_bytes()).await?;
+        // If it has ended already, its own error says why.
+        let _ = stdin.write_all(input.to_string().as_bytes()).await;
         drop(stdin);
         let ended = node.wait_with_output().await?;
         let error = String::from_utf8_lossy(&ended.stderr);

@@ -107,6 +107,17 @@ test("neither role reaches the stacks of dev and prod by name", () => {
   expect(resources.some((pattern) => reaches(pattern, arn("cloudformation", "stack/order-api-e-ann/7")))).toBe(true);
 });
 
+test("the job reaches no user pool of dev and prod, which the tags tell apart", () => {
+  const pools = rightsOf(JOB).filter(({ Action }) => Action.some((action) => action.startsWith("cognito-idp:")));
+  expect(pools.map(({ Condition }) => Condition?.StringLike)).toEqual([
+    { "aws:ResourceTag/order-api-stack": "order-api-e-*" },
+    { "aws:RequestTag/order-api-stack": "order-api-e-*" },
+  ]);
+  const tagged = (file: string) => readFileSync(join(__dirname, "../..", file), "utf8");
+  expect(tagged("template.yaml")).toContain("UserPoolTags: { order-api-stack: !Ref AWS::StackName }");
+  expect(tagged("local/tests/e2e/auth.rs")).toContain('.user_pool_tags("order-api-stack", &stack.name)');
+});
+
 test("CloudFormation gives roles rights only inside the boundary of these stacks", () => {
   const boundary = `arn:of:aws:iam/policy:Policy:${STACK}`;
   const giving = ["CreateRole", "PutRolePolicy", "AttachRolePolicy", "PutRolePermissionsBoundary"];

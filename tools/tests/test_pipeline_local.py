@@ -127,17 +127,23 @@ def test_a_replacement_that_nothing_needs_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "instead", "named"),
     [
-        ("shell: bash", "shell: bash\n  parameter-store: {}", "env.parameter-store"),
-        ("  build:\n", "  build:\n    on-failure: CONTINUE\n", "phases.build.on-failure"),
-        ("artifacts:\n", "artifacts:\n  discard-paths: yes\n", "artifacts.discard-paths"),
-        ("artifacts:\n", "reports: {}\nartifacts:\n", "reports"),
-        ("shell: bash", "shell: /bin/sh", "env.shell must be bash"),
+        ("shell: bash", "shell: bash\n  parameter-store: {}", "$.env: "),
+        ("  build:\n", "  build:\n    on-failure: CONTINUE\n", "$.phases.build: "),
+        ("artifacts:\n", "artifacts:\n  discard-paths: yes\n", "$.artifacts: "),
+        ("artifacts:\n", "reports: {}\nartifacts:\n", "('reports' was unexpected)"),
+        ("shell: bash", "shell: /bin/sh", "$.env.shell: 'bash' was expected"),
+        ("version: 0.2", "version: 0.1", "$.version: 0.2 was expected"),
+        ("version: 0.2", "", "'version' is a required property"),
+        # A string is no list of commands, and a command with a colon is a mapping.
+        ("['echo $0']", "make", "$.phases.post_build.commands: 'make' is not of type 'array'"),
+        ("['echo $0']", "[make: all]", "$.phases.post_build.commands[0]: "),
+        ("phases:", "phases: [", "buildspec.yml: while parsing"),
     ],
 )
 def test_a_buildspec_that_needs_more_is_refused(tmp_path: Path, written: str, instead: str, named: str) -> None:
     path = spec_file(tmp_path)
     assert written in path.read_text()
-    path.write_text(path.read_text().replace(written, instead))
+    path.write_text(path.read_text().replace(written, instead, 1))
     with pytest.raises(BuildspecError, match=re.escape(named)):
         codebuild.read(path)
 
@@ -196,14 +202,20 @@ def test_a_fault_must_stop_at_its_command_with_its_message() -> None:
     assert len(pipeline.faults) == 1
 
 
-def test_the_planted_fault_of_a_function_is_its_own(root: Path, tmp_path: Path) -> None:
-    template = root / "template.yaml"
-    broken = tmp_path / "template.yaml"
-    broken.write_text(template.read_text())
-    pipeline_local.break_function(broken)
-    before, after = (yaml_parse(path.read_text())["Resources"] for path in (template, broken))
+def test_the_planted_fault_of_a_function_is_its_own(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_local, "ARTIFACTS", tmp_path / "artifacts")
+    good = tmp_path / "good"
+    good.mkdir()
+    (good / pipeline_local.PACKAGED).write_text((root / "template.yaml").read_text())
+    (good / "samconfig.toml").write_text("edited")
+    broken = pipeline_local.broken_artifact(good)
+    assert (broken / "samconfig.toml").read_text() == "edited"
+    templates = [folder / pipeline_local.PACKAGED for folder in (good, broken)]
+    before, after = (yaml_parse(path.read_text())["Resources"] for path in templates)
     assert {name for name in before if before[name] != after[name]} == {pipeline_local.FUNCTION}
-    assert pipeline_local.functions(template) == pipeline_local.functions(broken)
+    assert pipeline_local.functions(templates[0]) == pipeline_local.functions(templates[1])
 
 
 def test_a_project_begins_with_the_artifact_and_installed_tools(
@@ -217,6 +229,41 @@ def test_a_project_begins_with_the_artifact_and_installed_tools(
     pipeline_local.unpack(tmp_path / "artifact")
     files = {path.relative_to(tmp_path / "unpacked").as_posix() for path in tmp_path.glob("unpacked/**/*.*")}
     assert files == {".tools", "tools/smoke.py"}
+
+
+STACKS = """<ListStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><ListStacksResult>
+<StackSummaries><member><StackName>order-api-local</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
+<CreationTime>2026-01-01T00:00:00Z</CreationTime></member></StackSummaries></ListStacksResult></ListStacksResponse>"""
+
+
+class Deployed(BaseHTTPRequestHandler):
+    """An emulator with a stack."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(STACKS)))
+        self.end_headers()
+        self.wfile.write(STACKS.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_only_an_empty_emulator_is_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "secret", "MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr(pipeline_local.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(pipeline_local, "clone", lambda: pytest.fail("the run has begun"))
+    with HTTPServer(("127.0.0.1", 0), Deployed) as emulator:
+        threading.Thread(target=emulator.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{emulator.server_port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        assert pipeline_local.main() == 1
+        assert f"error: {endpoint} has stacks already: run `make pipeline-local`\n" in capsys.readouterr().err
+        emulator.shutdown()
+    # Nothing listens there any more.
+    assert pipeline_local.main() == 1
+    assert f'error: Could not connect to the endpoint URL: "{endpoint}/"' in capsys.readouterr().err
 
 
 class Upstream(BaseHTTPRequestHandler):

@@ -358,10 +358,8 @@ def test_the_stamped_template_is_written_for_the_deployed_parameters(
     assert written == stamp(template, parameters(template, ["LogLevel=warn"], {"UnitPrice": "3"}))
 
 
-def test_a_missing_package_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "PACKAGED", tmp_path / "packaged.yaml")
-    monkeypatch.setattr("sys.argv", ["release.py", "--config-env", "dev"])
-    assert release.main() == 1
-    assert capsys.readouterr().err == f"error: {tmp_path}/packaged.yaml is missing: run sam package\n"
+    client = boto3.Session("id", "secret", region_name="eu-west-1").client("cloudformation")
+    with pytest.raises(SystemExit, match=re.escape(f"error: {tmp_path}/packaged.yaml is missing: run sam package")):
+        release.write(client, "s", [])

@@ -38,6 +38,9 @@ def test_equal_zips_of_the_last_commit_are_listed(root: Path, checkout: Path) ->
     committed = hashlib.sha256(b"committed").hexdigest()
     assert ran.stdout.splitlines()[-2:] == [f"get-order  {committed}", "all 1 zips are the same in both folders"], ran
     assert ran.returncode == 0
+    # The builds are gone, and the tools to which they have led are not.
+    assert [path.name for path in (checkout / "target").iterdir()] == []
+    assert (checkout / ".tools/aws").exists()
 
 
 @pytest.mark.parametrize("path", ["pwd", 'echo "$CARGO_HOME"', 'echo "$ZIG_GLOBAL_CACHE_DIR"'])

@@ -16,6 +16,7 @@ VERBS = {
     "smoke": None,
     "deploy-web": "npm run",
     "undeploy-web": None,
+    "verify": "tools/verify.py",
     "redrive": None,
     "settle": None,
     "check-parameters": None,
@@ -53,6 +54,12 @@ def test_a_name_has_no_word_that_cognito_reserves(word: str) -> None:
 
 def test_the_environments_have_good_names() -> None:
     assert [name_problem(settings(env)["stack_name"]) for env in ("local", "dev", "prod")] == [None] * 3
+
+
+def test_the_commands_are_for_the_root_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"error: samconfig\.toml is missing: run this in the root folder"):
+        settings("dev")
 
 
 def tools_of_stacks(root: Path) -> list[str]:

@@ -251,6 +251,8 @@ def problem(status: int, kind: str) -> tuple:
 def serve(system: System) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Without it, the content of each answer waits for the acknowledgement of its headers.
+        disable_nagle_algorithm = True
 
         def handle_request(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -304,6 +306,7 @@ def system(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Iterator[System
     }
     monkeypatch.setattr(smoke, "monotonic", lambda: system.now)
     monkeypatch.setattr(smoke, "sleep", system.sleep)
+    monkeypatch.setattr(smoke, "REPEATS", smoke.REPEATS.new(backoff_factor=0))
     yield system
     server.shutdown()
     server.server_close()

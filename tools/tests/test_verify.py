@@ -1,7 +1,13 @@
 """The verification of a deployed stack: what it refuses, reads, deletes and reports. An end-to-end test runs it."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from select import select
 
 import pytest
 from botocore.exceptions import ClientError
@@ -93,6 +99,67 @@ def test_no_suite_is_no_success() -> None:
     assert succeeded([Suite("api", 1, passed=1)])
 
 
+# Notes what it has made, and runs until it is killed. All its processes hold the pipe.
+ENDLESS = """#!/bin/sh
+echo '{"kind": "person", "name": "ann@example.com"}' >>"$ORDER_API_LEDGER"
+echo "test api::a_good_one ... ok"
+exec 3>alive
+echo started >&3
+sleep 600 &
+wait
+"""
+# Limit of what takes a moment, in seconds.
+LONG = 60
+# Verifies a stack whose people can't be deleted.
+VERIFY = """
+import verify
+verify.printed_by = lambda *command: '{"user_pool_id": "pool", "api_url": "http://localhost:1"}'
+verify.deletions = lambda *_: {"person": lambda name: (_ for _ in ()).throw(verify.BotoCoreError())}
+verify.boto3.client = lambda *_, **__: verify
+verify.describe_stacks = lambda StackName: {"Stacks": [STACK | {"StackName": StackName}]}
+verify.facts = lambda stack, region, started, suites: {"stack": stack["StackName"]}
+verify.SUITE_SECONDS = SECONDS
+raise SystemExit(verify.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "suites"),
+    [
+        (signal.SIGTERM, 600, ["interrupted"]),
+        (signal.SIGINT, 600, ["interrupted"]),
+        (None, 1, ["api", "auth", "idempotency", "simulated"]),
+    ],
+)
+def test_what_stopped_tests_have_made_is_reported(
+    root: Path, tmp_path: Path, number: signal.Signals | None, seconds: int, suites: list[str]
+) -> None:
+    (tmp_path / "samconfig.toml").write_text((root / "samconfig.toml").read_text())
+    (tmp_path / "cargo").write_text(ENDLESS)
+    (tmp_path / "cargo").chmod(0o755)
+    code = VERIFY.replace("STACK |", f"{stack()} |").replace("SECONDS = SECONDS", f"SECONDS = {seconds}")
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(root / "tools")}
+    environment["AWS_ENDPOINT_URL"] = "http://localhost:1"
+    command = [sys.executable, "-c", code, "--config-env", "dev", "--stack", "order-api-ann"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    os.mkfifo(tmp_path / "alive")
+    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as running:
+        assert select([alive], [], [], LONG)[0]
+        if number:
+            running.send_signal(number)
+        printed, _ = running.communicate(timeout=LONG)
+    assert "left: person ann@example.com: " in printed, printed
+    report = (tmp_path / printed.rpartition("failed: see ")[2].strip()).read_text()
+    assert re.findall(r"^\| (\w+) \| \d \| 1 \|", report, re.MULTILINE) == suites
+    assert running.returncode == 1
+    # Its end comes with the end of the last process.
+    while select([alive], [], [], LONG)[0] and os.read(alive, 100):
+        pass
+    assert select([alive], [], [], 0)[0]
+    os.close(alive)
+
+
 def test_every_suite_is_a_module_of_the_tests(root: Path) -> None:
     for suite in verify.SUITES:
         text = (root / f"local/tests/e2e/{suite}.rs").read_text()
@@ -155,7 +222,7 @@ def test_the_deletion_covers_every_kind_that_the_tests_note(root: Path, monkeypa
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     texts = [path.read_text() for path in (root / "local/tests/e2e").glob("*.rs")]
-    noted = {kind for text in texts for kind in verify.re.findall(r'\bmade\(\s*"([a-z-]+)"', text)}
+    noted = {kind for text in texts for kind in re.findall(r'\bmade\(\s*"([a-z-]+)"', text)}
     assert noted == {"order", *verify.deletions("eu-west-1", "pool")}
 
 
@@ -171,12 +238,12 @@ def test_a_report_has_the_facts_and_the_failures() -> None:
 
 def test_a_report_has_no_secrets_addresses_and_account_ids() -> None:
     text = (
-        "eyJhbGciOi.eyJzdWIi.c2ln Order-83acfa51-0811-4965-ba75-50653e0edf39 ann.1f-2@example.com "
+        "eyJhbGciOi.eyJzdWIi.c2ln eyJjdHki.a_-.b.c.d Order-83acfa51-0811-4965-ba75-50653e0edf39 ann.1f-2@example.com "
         "arn:aws:sqs:eu-west-1:123456789012:q "
         "https://order-api-ann-123456789012.auth.eu-west-1.amazoncognito.com 01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1"
     )
     assert hidden(text) == (
-        "<token> <password> <e-mail> arn:aws:sqs:eu-west-1:<account>:q "
+        "<token> <token> <password> <e-mail> arn:aws:sqs:eu-west-1:<account>:q "
         "https://order-api-ann-<account>.auth.eu-west-1.amazoncognito.com 01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1"
     )
 
@@ -192,4 +259,4 @@ def test_the_facts_of_a_run_on_aws(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert facts["place"] == "AWS, eu-west-1"
     assert (facts["started"], facts["stack changed"]) == ("2026-11-26 08:05 UTC", "2026-11-25 07:00 UTC")
     assert facts["parameters"] == "Environment=dev, Runtime=provided.al2, Architecture=arm64"
-    assert verify.re.fullmatch(r"[0-9a-f]{40}, (clean|with changes)", facts["commit of the tests"])
+    assert re.fullmatch(r"[0-9a-f]{40}, (clean|with changes)", facts["commit of the tests"])

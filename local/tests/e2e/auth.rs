@@ -137,7 +137,9 @@ fn forged(token: &str) -> Vec<(&'static str, String)> {
 
 /// Returns a machine's token with all scopes, issued by another user pool.
 async fn token_of_another_pool(stack: &Stack, cognito: &Cognito) -> String {
-    let pool = cognito.create_user_pool().pool_name(user("other")).send().await.unwrap().user_pool.unwrap();
+    // By this tag, the role of `ephemeral.yml` may use and delete it.
+    let pool = cognito.create_user_pool().pool_name(user("other")).user_pool_tags("order-api-stack", &stack.name);
+    let pool = pool.send().await.unwrap().user_pool.unwrap();
     let domain = format!("order-api-{}", Uuid::new_v4().simple());
     made("user-pool", &format!("{domain} {}", pool.id().unwrap()));
     cognito.create_user_pool_domain().user_pool_id(pool.id().unwrap()).domain(&domain).send().await.unwrap();

@@ -2,24 +2,21 @@
 
 use std::process::Output;
 
-use local::{REGION, Server, Stack, without_proxy};
+use local::{Server, Stack};
 use tokio::process::Command;
 
 use crate::dev::free_port;
+use crate::support::on_the_emulator;
 
 /// Runs the smoke test with the emulator's addresses and these options.
 async fn smoke(stack: &Stack, web_url: &str, options: &[&str]) -> Output {
-    Command::new(".tools/aws/bin/python")
+    let mut python = Command::new(".tools/aws/bin/python");
+    python
         .args(["tools/smoke.py", "--config-env", "local", "--web-url", web_url])
         .args(["--api-url", &stack.api_url, "--sign-in-url", &stack.sign_in_url])
         .args(options)
-        .current_dir("..")
-        .envs([("AWS_ENDPOINT_URL", stack.emulator().unwrap()), ("AWS_REGION", REGION)])
-        .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")])
-        .envs(without_proxy())
-        .output()
-        .await
-        .unwrap()
+        .current_dir("..");
+    on_the_emulator(&mut python, stack).output().await.unwrap()
 }
 
 #[tokio::test]

@@ -12,10 +12,11 @@ use aws_sdk_lambda::types::Environment;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use local::invoke::{ALIAS, functions};
 use local::sign_in::{self, Person};
-use local::{Stack, deploy};
+use local::{REGION, Stack, deploy, without_proxy};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
+use tokio::process::Command;
 use uuid::Uuid;
 
 /// Instant of what the tests write themselves.
@@ -251,6 +252,15 @@ pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: 
         let version = lambda.publish_version().function_name(&name).send().await.unwrap().version.unwrap();
         lambda.update_alias().function_name(name).name(ALIAS).function_version(version).send().await.unwrap();
     }
+}
+
+/// Makes the command see the emulator as AWS.
+pub fn on_the_emulator<'a>(command: &'a mut Command, stack: &Stack) -> &'a mut Command {
+    command
+        .env_remove("ORDER_API_STACK")
+        .envs([("AWS_ENDPOINT_URL", stack.emulator().unwrap()), ("AWS_REGION", REGION)])
+        .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")])
+        .envs(without_proxy())
 }
 
 pub async fn send(request: RequestBuilder) -> Answer {

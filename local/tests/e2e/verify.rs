@@ -1,19 +1,10 @@
 //! Work with a deployed stack by its name, with the emulator in the place of AWS.
 
-use local::{REGION, Stack};
+use local::Stack;
 use tokio::process::Command;
 
 use crate::dev::{in_a_terminal, program};
-use crate::support::{Api, remember};
-
-/// Makes the command see the emulator as AWS.
-fn on_the_emulator<'a>(command: &'a mut Command, stack: &Stack) -> &'a mut Command {
-    command.env_remove("ORDER_API_STACK").env("AWS_ENDPOINT_URL", stack.emulator().unwrap()).envs([
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_REGION", REGION),
-    ])
-}
+use crate::support::{Api, on_the_emulator, remember};
 
 /// Returns what a command prints, and whether it has succeeded.
 async fn printed(command: &mut Command) -> (String, bool) {
