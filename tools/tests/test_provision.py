@@ -108,7 +108,9 @@ def test_the_boundary_leaves_the_rights_of_the_program(oidc: dict, root: Path) -
 def test_the_boundary_gives_no_rights_on_accounts_and_users(oidc: dict) -> None:
     statements = oidc["Resources"]["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
     services = {action.partition(":")[0] for action in actions(statements)}
-    assert not services & {"account", "kms", "organizations", "secretsmanager", "sts"}
+    assert not services & {"account", "organizations", "secretsmanager", "sts"}
+    of_kms = [statement for statement in statements if "kms:" in str(statement["Action"])]
+    assert [statement["Condition"]["StringEquals"].keys() for statement in of_kms] == [{"kms:ViaService"}]
     of_iam = {action for action in actions(statements) if action.startswith("iam:")}
     assert [action for action in of_iam if "*" in action or "Role" not in action] == []
 
