@@ -17,8 +17,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,21 +103,38 @@ def result(name: str, output: str, status: int, seconds: float) -> Suite:
     return suite
 
 
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Holds Ctrl-C and SIGTERM back until the end of the block: what it starts can then be ended."""
+    held = []
+    handlers = {
+        number: signal.signal(number, lambda *_: held.append(True)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    if held:
+        raise KeyboardInterrupt
+
+
 def run_suite(name: str, environment: dict[str, str]) -> Suite:
     """Runs the tests whose names contain this name."""
     command = ["cargo", "test", "--locked", "--workspace", "--test", "e2e", name, "--", "--test-threads", str(THREADS)]
     started = time.monotonic()
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    # In a group, because cargo leaves the tests running when it is killed.
-    with subprocess.Popen(command, env=environment, process_group=0, **pipes) as running:
-        try:
-            output, _ = running.communicate(timeout=SUITE_SECONDS)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt) as reason:
+    running = None
+    try:
+        with held_signals():
+            # In a group, because cargo leaves the tests running when it is killed.
+            running = subprocess.Popen(command, env=environment, process_group=0, **pipes)
+        output, _ = running.communicate(timeout=SUITE_SECONDS)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as reason:
+        if running:
             os.killpg(running.pid, signal.SIGKILL)
-            if isinstance(reason, KeyboardInterrupt):
-                raise
             output, _ = running.communicate()
-            output += f"\nstopped after {SUITE_SECONDS} seconds"
+        if isinstance(reason, KeyboardInterrupt):
+            raise
+        output += f"\nstopped after {SUITE_SECONDS} seconds"
     return result(name, output, running.returncode, time.monotonic() - started)
 
 

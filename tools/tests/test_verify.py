@@ -160,6 +160,22 @@ def test_what_stopped_tests_have_made_is_reported(
     os.close(alive)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_the_tests_have_started(number: signal.Signals) -> None:
+    handler = signal.getsignal(number)
+    started = []
+
+    def start() -> None:
+        with verify.held_signals():
+            signal.raise_signal(number)
+            started.append("cargo test")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert started == ["cargo test"]
+    assert signal.getsignal(number) is handler
+
+
 def test_every_suite_is_a_module_of_the_tests(root: Path) -> None:
     for suite in verify.SUITES:
         text = (root / f"local/tests/e2e/{suite}.rs").read_text()
