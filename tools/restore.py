@@ -55,6 +55,11 @@ def copy(dynamodb: BaseClient, item: dict, target: str, restored: Restored) -> N
         restored.copied += 1
 
 
+def keys(dynamodb: BaseClient, table: str) -> list[str]:
+    """Returns the names of a table's keys."""
+    return [key["AttributeName"] for key in dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]]
+
+
 def run(given: argparse.Namespace, config: dict) -> str | None:
     """Asks, copies and prints what was done; returns the reason why nothing was copied, if there is one."""
     stack = config["stack_name"]
@@ -65,10 +70,14 @@ def run(given: argparse.Namespace, config: dict) -> str | None:
         return f"stack {stack} has no output {OUTPUT}"
     if given.table == target:
         return f"{target} is the table of {stack} itself: name the restored one"
+    dynamodb = boto3.client("dynamodb", region_name=config["region"])
+    source_keys, target_keys = (keys(dynamodb, table) for table in (given.table, target))
+    if source_keys != target_keys:
+        return f"{given.table} is no table of orders: its keys are {', '.join(source_keys)}"
     warning = WARNING.format(source=given.table, stack=stack)
     if error := refusal(warning, QUESTION, input, is_terminal=sys.stdin.isatty(), is_confirmed=given.yes):
         return error
-    restored = restore(boto3.client("dynamodb", region_name=config["region"]), given.table, target)
+    restored = restore(dynamodb, given.table, target)
     print(f"copied: {restored.copied}, in the table already: {restored.kept}, left out: {len(restored.left_out)}")
     for order in restored.left_out:
         print(f"left out, because it was not accepted: {order}")
