@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use aws_sdk_cognitoidentityprovider::Client as Cognito;
 use aws_sdk_dynamodb::Client as DynamoDb;
@@ -16,9 +17,7 @@ use shared::store::Orders;
 use uuid::Uuid;
 
 use super::faults::EVENTS;
-use super::{
-    CANCELLED, NOTHING, balance, execution_ended, failed, hours_ago, id, quick, requested, submit, succeeded, sweep,
-};
+use super::{CANCELLED, NOTHING, balance, execution_ended, failed, hours_ago, id, requested, submit, succeeded, sweep};
 use crate::dev::{behind_a_proxy, in_a_terminal};
 use crate::providers::ACCEPTED;
 use crate::support::{
@@ -92,7 +91,8 @@ async fn items(dynamodb: &DynamoDb, table: &str, filter: Option<(&str, &str)>) -
 
 #[tokio::test]
 async fn a_person_is_exported_and_erased() {
-    let api = quick().await;
+    // Alone on its stack while it sweeps: two sweeps at once may publish an order twice.
+    let (api, _turn) = EVENTS.take().await;
     let ann = person(&api.stack, "erased", false).await;
     let token = person_token(&api.stack, &ann, None).await;
     let user_id = text(&claims(&token)["sub"]);
@@ -171,14 +171,14 @@ fn key(order: &Value) -> Item {
     ["user_id", "id"].map(|name| (name.to_owned(), AttributeValue::S(text(&order[name])))).into()
 }
 
-/// Runs `tools/restore.py`, and returns what it prints after its warning.
-async fn restore(api: &Api, table: &str) -> Vec<String> {
+/// Runs `tools/restore.py`, and returns what it prints after its warning, or its error.
+async fn restore(api: &Api, options: &[&str]) -> Result<Vec<String>, String> {
     let mut python = in_a_terminal(".tools/aws/bin/python");
-    on_the_emulator(&mut python, &api.stack).current_dir("..");
+    on_the_emulator(&mut python, &api.stack).current_dir("..").stdin(Stdio::null());
     let stack = ["--config-env", "local", "--stack", &api.stack.name];
-    let ran = python.arg("tools/restore.py").args(stack).args(["--table", table, "--yes"]).output().await.unwrap();
-    assert!(ran.status.success(), "{ran:?}");
-    String::from_utf8(ran.stdout).unwrap().lines().skip(2).map(str::to_owned).collect()
+    let ran = python.arg("tools/restore.py").args(stack).args(options).output().await.unwrap();
+    let [printed, error] = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
+    if ran.status.success() { Ok(printed.lines().skip(2).map(str::to_owned).collect()) } else { Err(error) }
 }
 
 #[tokio::test]
@@ -223,8 +223,19 @@ async fn lost_orders_are_restored_and_come_to_their_end() {
     Orders::new(&sdk, restored.as_str()).create(&saved).await.unwrap();
 
     let left_out = format!("left out, because it was not accepted: {}", id(&early));
-    assert_eq!(restore(&api, &restored).await, ["copied: 2, in the table already: 1, left out: 1", &left_out]);
-    assert_eq!(restore(&api, &restored).await, ["copied: 0, in the table already: 3, left out: 1", &left_out]);
+    let (unconfirmed, confirmed) = (["--table", restored.as_str()], ["--table", restored.as_str(), "--yes"]);
+    let error = "error: there is no terminal to ask on: give --yes to confirm\n";
+    assert_eq!(restore(&api, &unconfirmed).await.unwrap_err(), error);
+    let records = ["--table", api.stack.idempotency_table.as_str(), "--yes"];
+    let error = restore(&api, &records).await.unwrap_err();
+    assert!(error.ends_with("is no table of orders: its keys are id\n"), "{error}");
+    let own = ["--table", api.stack.orders_table.as_str(), "--yes"];
+    let error = restore(&api, &own).await.unwrap_err();
+    assert!(error.ends_with("itself: name the restored one\n"), "{error}");
+    let copied = restore(&api, &confirmed).await.unwrap();
+    assert_eq!(copied, ["copied: 2, in the table already: 1, left out: 1", &left_out]);
+    let copied = restore(&api, &confirmed).await.unwrap();
+    assert_eq!(copied, ["copied: 0, in the table already: 3, left out: 1", &left_out]);
     for order in [&delivered, &kept] {
         assert_eq!(api.get(&path_of(order)).await.is(200).json(), *order);
     }
