@@ -319,6 +319,12 @@ settle: override export ORDER := $(if $(filter command,$(origin ORDER)),$(value 
 settle: tools ## Closes a refund that was made by hand (ORDER=id ENV=dev STACK=name)
 	@python tools/settle.py --config-env $(ENV) $(ON_STACK) --order "$$ORDER"
 
+.PHONY: restore
+# Taken from the command line only, as it was typed.
+restore: override export TABLE := $(if $(filter command,$(origin TABLE)),$(value TABLE))
+restore: tools ## Copies lost orders back from a restored table (TABLE=name ENV=dev STACK=name)
+	@python tools/restore.py --config-env $(ENV) $(ON_STACK) --table "$$TABLE"
+
 # --- Web UI ---
 
 .PHONY: web-build

@@ -95,11 +95,22 @@ def function_problems(arguments: list[str]) -> list[str]:
     return [f"make -sC {folder} {verb}" for verb in verbs if not (names_a_function and verb in known)]
 
 
+def polled_by(service: str, waiter: str) -> str:
+    """The operation that a waiter of the AWS CLI polls; the name of the waiter itself if there is none."""
+    model = BOTOCORE.get_waiter_model(service)
+    names = {xform_name(name, "-"): name for name in model.waiter_names}
+    return xform_name(model.get_waiter(names[waiter]).operation, "-") if waiter in names else waiter
+
+
 def aws_problems(text: str) -> list[str]:
     """Commands of the AWS CLI that it does not have, by the model of the services that it shares with botocore."""
     wrong = []
-    for service, operation, *arguments in commands_of(text, "aws"):
+    for service, *words in commands_of(text, "aws"):
+        is_waiter = words[0] == "wait"
+        operation, *arguments = words[is_waiter:]
         try:
+            if is_waiter:
+                operation = polled_by(service, operation)
             model = BOTOCORE.get_service_model(service)
             names = {xform_name(name, "-"): name for name in model.operation_names}
             shape = model.operation_model(names.get(operation, operation)).input_shape
@@ -242,6 +253,8 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
         ("```sh\nA=$(make tokn | tr a b)\n```", "make tokn"),
         ("`make -sC functions/get-order invok`", "make -sC functions/get-order invok"),
         ("`make -sC functions/nowhere invoke`", "make -sC functions/nowhere invoke"),
+        ("`aws dynamodb wait table-exist`", "aws dynamodb table-exist"),
+        ("```sh\naws dynamodb wait table-exists --table t\n```", "aws dynamodb describe-table --table"),
         ("`aws stepfunction stop-execution`", "aws stepfunction stop-execution"),
         ("`aws stepfunctions stop-executions`", "aws stepfunctions stop-executions"),
         ("```sh\naws sqs send-message --queue-url u --body b\n```", "aws sqs send-message --body"),

@@ -70,6 +70,7 @@ def tools_of_stacks(root: Path) -> list[str]:
 
 def test_every_tool_takes_the_name(root: Path, tmp_path: Path) -> None:
     more = {
+        "restore.py": ["--table", "t", "--yes"],
         "settle.py": ["--order", "7", "--yes"],
         "change_set.py": ["execute", "--role", "r", "--boundary", "b", "--run", "1", "--change-set", "none"],
     }

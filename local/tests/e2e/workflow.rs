@@ -3,6 +3,7 @@
 //! is delivered.
 
 mod charges;
+mod data;
 mod deliveries;
 mod faults;
 mod queue;

@@ -164,7 +164,7 @@ async fn an_end_is_published_as_soon_as_the_topic_is_back() {
 }
 
 /// The stack that loses the events of failed executions.
-static EVENTS: Breakable = Breakable::new("order-api-events-lost");
+pub(super) static EVENTS: Breakable = Breakable::new("order-api-events-lost");
 
 async fn lose_events(api: &Api) {
     let sqs = aws_sdk_sqs::Client::new(&api.stack.sdk_config().await);
