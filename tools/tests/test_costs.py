@@ -78,7 +78,12 @@ def test_a_recorded_order_is_one_transaction_of_two_items() -> None:
 def test_each_metric_of_an_alarm_is_billed() -> None:
     # The canary watches six functions, one metric each, and the API. An expression is no metric.
     table = costs.idle_table()
-    assert "| stack: alarms | 3 metrics | 0.30 |\n| stack: alarms of the canary, in prod | 7 metrics | 0.70 |" in table
+    assert "| stack: alarms, with `PaidMonitoring` | 18 metrics | 1.80 |\n" in table
+    assert "| stack: alarms of the canary, in prod | 7 metrics | 0.70 |\n" in table
+
+
+def test_a_metric_from_log_lines_is_billed_if_each_sweep_reports_it() -> None:
+    assert "| stack: the metric of the sweep | 1 metric | 0.30 |\n" in costs.idle_table()
 
 
 def test_the_index_has_the_partitions_that_the_sweep_reads(root: Path) -> None:

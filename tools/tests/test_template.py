@@ -704,35 +704,6 @@ def test_the_sweep_runs_every_15_minutes(translated: dict) -> None:
     assert outputs == {"SweepFunctionName": sweep, "SettleFunctionName": alias("SettleOrderFunction")}
 
 
-def test_orders_that_need_an_operator_and_unreadable_items_are_counted(template: dict) -> None:
-    filters = of_type(template, "AWS::Logs::MetricFilter").values()
-    namespace = {"Fn::Sub": "OrderApi/${AWS::StackName}"}
-    counted = {}
-    for metric_filter in filters:
-        assert metric_filter["LogGroupName"] == {"Ref": "FunctionLogs"}
-        (metric,) = metric_filter["MetricTransformations"]
-        assert (metric["MetricNamespace"], metric["MetricValue"]) == (namespace, "1")
-        counted[metric["MetricName"]] = metric_filter["FilterPattern"]
-    # End-to-end tests check that the functions log these fields.
-    assert counted == {
-        "NeedsOperator": "{ $.needs_operator IS TRUE }",
-        "UnreadableItems": "{ $.unreadable_item IS TRUE }",
-    }
-    alarm = template["Resources"]["NeedsOperatorAlarm"]["Properties"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, "NeedsOperator")
-
-
-def test_alarms_watch_what_needs_an_operator_and_both_dead_letter_queues_and_notify(template: dict) -> None:
-    # Those of the canary call nobody.
-    alarms = {n: a for n, a in of_type(template, "AWS::CloudWatch::Alarm").items() if not n.startswith("Canary")}
-    for alarm in alarms.values():
-        assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
-        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-        assert alarm["AlarmActions"] == [{"Ref": "AlarmsTopic"}]
-    watched = [d["Value"]["Fn::GetAtt"][0] for alarm in alarms.values() for d in alarm.get("Dimensions", [])]
-    assert sorted(watched) == ["OrdersDeadLetterQueue", "RecoveryDeadLetterQueue"]
-
-
 def test_emails_are_sent_to_the_addresses_in_the_parameters(template: dict) -> None:
     subscriptions = {
         r["Properties"]["TopicArn"]["Ref"]: (

@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't continue has failed")]
 
+mod alarms;
 mod api;
 mod auth;
 mod dev;
