@@ -20,12 +20,13 @@
 //! The entry points of a function:
 //! - [`http`]: HTTP requests.
 //! - [`lambda`]: tasks of the state machine and messages of a queue.
-//! - [`environment`], [`telemetry`]: configuration and logs.
+//! - [`environment`], [`telemetry`]: configuration and logs. [`calls`] counts calls for the logs.
 
 use std::error::Error;
 
 pub mod aws;
 pub mod caller;
+mod calls;
 pub mod environment;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

@@ -14,6 +14,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::calls::{self, Callee};
 use crate::environment::{self, EnvironmentError};
 use crate::order::{Order, OrderContent, OrderId, is_text};
 use crate::{Cause, aws, telemetry};
@@ -272,7 +273,9 @@ impl Backend {
     async fn request(&self, operation: Request, order: &Order, trace: Option<&str>) -> Result<Answer, ProviderError> {
         let answer = match self {
             Self::Simulator { failures_percent } => simulate(operation, order.id(), *failures_percent),
-            Self::Http { client, url } => post(client, url.clone(), operation, order, trace).await?,
+            Self::Http { client, url } => {
+                calls::timed(Callee::Provider, post(client, url.clone(), operation, order, trace)).await?
+            }
         };
         tracing::info!("{}: {}", operation.path(), answer.status.as_u16());
         Ok(answer)
@@ -396,6 +399,7 @@ fn simulate(operation: Request, id: OrderId, failures_percent: u8) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures;
 
     #[test]
     fn a_url_is_http_or_https_or_left_out_and_has_no_place_for_a_key() {
@@ -456,6 +460,22 @@ mod tests {
         for bad in [None, Some(""), Some("101"), Some("-1"), Some("ten")] {
             let line = "PAYMENT_FAILURES_PERCENT must be set: 0 to 100";
             assert_eq!(percent(bad).unwrap_err().to_string(), line, "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_to_a_provider_is_a_call_and_one_to_the_simulator_is_none() {
+        let order = fixtures::order();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let provider = axum::Router::new().fallback(async || StatusCode::SERVICE_UNAVAILABLE);
+        tokio::spawn(async { axum::serve(listener, provider).await.unwrap() });
+        let payment = PaymentProvider::at(url.parse().unwrap(), None).unwrap();
+        for (payment, count) in [(payment, 2), (PaymentProvider::simulator(0), 0)] {
+            let charges = async { (payment.charge(&order, None).await, payment.charge(&order, None).await) };
+            let (_, made) = calls::counted(charges).await;
+            assert_eq!((made.provider.calls, made.aws.calls), (count, 0));
+            assert_eq!(made.provider.time.is_zero(), count == 0);
         }
     }
 

@@ -85,6 +85,36 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Does the work, and returns the lines that it logs.
+#[cfg(test)]
+pub(crate) async fn logged(work: impl AsyncFn()) -> Vec<serde_json::Value> {
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    // tracing could lose a line that another test's thread logs for the first time at this moment.
+    work().await;
+    let log = Log::default();
+    let output = log.clone();
+    let logging = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || output.clone()).finish();
+    let logging = tracing::subscriber::set_default(logging);
+    work().await;
+    drop(logging);
+    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! The logs of the whole run. `make e2e` runs this after all other tests, on the same stack.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -7,6 +8,7 @@ use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use local::Stack;
 use local::logs::lines_of;
 use local::sign_in::client_secret;
+use serde_json::Value;
 
 use crate::support::{machine_token, secrets_file};
 
@@ -20,13 +22,20 @@ async fn logs(stack: &Stack, client: &Client) -> Vec<(String, String)> {
         }
     }
     assert!(logs.len() > 1, "the emulator and schemathesis have logs");
+    logs.extend(groups(client).await.into_iter().map(|(name, lines)| (name, lines.join("\n"))));
+    logs
+}
+
+/// Returns every log group of the run: its name and its lines.
+async fn groups(client: &Client) -> Vec<(String, Vec<String>)> {
+    let mut groups = Vec::new();
     let pages = client.describe_log_groups().into_paginator().items().send();
     for group in pages.collect::<Result<Vec<_>, _>>().await.unwrap() {
         let name = group.log_group_name.unwrap();
         let lines = lines_of(client, &name).await.unwrap();
-        logs.push((name, lines.join("\n")));
+        groups.push((name, lines));
     }
-    logs
+    groups
 }
 
 /// Returns the names of the logs that contain one of the secrets or anything that looks like a token.
@@ -76,4 +85,35 @@ async fn no_log_contains_a_token_a_password_or_a_secret() {
     planted.sort_unstable();
     assert_eq!(found, planted);
     fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn each_request_step_and_message_names_its_calls_and_their_time() {
+    let stack = Stack::from_environment().unwrap();
+    let client = Client::new(&stack.sdk_config().await);
+    // Those of other tests' stacks, too.
+    let functions = groups(&client).await.into_iter().filter(|(name, _)| name.ends_with("/functions"));
+    let lines = functions.flat_map(|(_, lines)| lines).filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let ends: Vec<_> = lines.filter(|line| line["duration_ms"].is_number()).collect();
+    for line in &ends {
+        let number = |field: &str| line[field].as_f64().unwrap_or_else(|| panic!("{field} in {line}"));
+        assert_eq!(number("aws_calls") > 0.0, number("aws_ms") > 0.0, "{line}");
+        assert_eq!(number("provider_calls") > 0.0, number("provider_ms") > 0.0, "{line}");
+        // The sweep alone makes calls at the same time.
+        let is_sum = line["function"] != "sweep-orders";
+        assert!(!is_sum || number("aws_ms") + number("provider_ms") <= number("duration_ms") + 0.1, "{line}");
+    }
+    // An attempt more or less is no mistake, so these are the most frequent numbers: calls of AWS and of providers.
+    let usual = |is_meant: &dyn Fn(&Value) -> bool| {
+        let mut counts = BTreeMap::new();
+        for line in ends.iter().filter(|line| is_meant(line)) {
+            let calls = ["aws_calls", "provider_calls"].map(|field| line[field].as_u64().unwrap());
+            *counts.entry(calls).or_insert(0) += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(calls, _)| calls)
+    };
+    assert_eq!(usual(&|line| line["route"] == "PUT /orders" && line["status"] == 201), Some([1, 0]));
+    // The simulators of some stacks need no call.
+    let has_called = |line: &Value| line["function"] == "process-payment" && line["provider_calls"] != 0;
+    assert_eq!(usual(&|line| has_called(line) && line["message"] == "done"), Some([3, 1]));
 }

@@ -5,6 +5,7 @@
 mod queue;
 mod secret;
 mod state_machine;
+mod timed;
 mod topic;
 
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub use queue::Queue;
 pub use secret::secret;
 pub use state_machine::StateMachine;
 pub use topic::Topic;
+
+use timed::Timed;
 
 /// Code by which DynamoDB refuses a single write that meets a transaction on the same item. It is here because
 /// [`is_transient`] decides for all services.
@@ -76,10 +79,10 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 }
 
 /// Configuration that every client starts from: region, credentials and endpoints from the environment, and one HTTP
-/// client. A call takes 6 s at most, so a function has time to answer after one that fails.
+/// client, which counts its requests for the log. A call takes 6 s at most, so a function has time to answer after one that fails.
 pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http_client())
+        .http_client(Timed(http_client()))
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(
             TimeoutConfig::builder()

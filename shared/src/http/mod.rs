@@ -130,9 +130,6 @@ impl Logged for Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use lambda_http::Context;
     use reqwest::Url;
     use serde_json::{Value, json};
@@ -140,7 +137,7 @@ mod tests {
     use super::event::samples;
     use super::response::SavedAnswer;
     use super::*;
-    use crate::fixtures;
+    use crate::{fixtures, telemetry};
 
     fn invocation(event: &Value) -> LambdaEvent<Box<RawValue>> {
         LambdaEvent::new(serde_json::value::to_raw_value(event).unwrap(), Context::default())
@@ -232,39 +229,18 @@ mod tests {
         assert!(!body.to_string().contains("secret"), "{body}");
     }
 
-    /// Output of the log.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[tokio::test]
     async fn a_request_that_cannot_be_read_is_a_problem_with_one_log_line() {
         let bad_header = samples::with_lines(samples::put_order(), "If-Match", &["a\u{7f}"]);
-        for (event, status, level) in [(bad_header, 400, " INFO "), (json!({"Records": []}), 500, "ERROR ")] {
-            // tracing could lose a line that another test's thread logs for the first time at this moment.
-            answer_to(&event, || unreachable!()).await;
-            let log = Log::default();
-            let output = log.clone();
-            let logging = tracing_subscriber::fmt().with_ansi(false).with_writer(move || output.clone()).finish();
-            let logging = tracing::subscriber::set_default(logging);
-            let response = answer_to(&event, || unreachable!()).await;
-            drop(logging);
-            assert_eq!(
-                (response.status().as_u16(), &response.headers()["content-type"]),
-                (status, &HeaderValue::from_static("application/problem+json"))
-            );
-            let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-            assert_eq!(lines.lines().count(), 1, "{lines}");
-            assert!(lines.contains(level) && lines.contains(&status.to_string()), "{lines}");
+        for (event, status, level) in [(bad_header, 400, "INFO"), (json!({"Records": []}), 500, "ERROR")] {
+            let lines = telemetry::logged(async || {
+                let response = answer_to(&event, || unreachable!()).await;
+                assert_eq!(response.status(), status);
+                assert_eq!(response.headers()["content-type"], "application/problem+json");
+            });
+            let lines = lines.await;
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert_eq!((&lines[0]["level"], &lines[0]["status"]), (&json!(level), &json!(status)));
         }
     }
 

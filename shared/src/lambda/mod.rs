@@ -7,12 +7,13 @@ mod task;
 
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use lambda_http::http::StatusCode;
 use tracing::Instrument;
 
+use crate::calls::{self, Calls};
 use crate::telemetry;
 
 pub use call::serve_calls;
@@ -47,7 +48,7 @@ pub(crate) trait Logged {
 }
 
 impl Work {
-    /// Does the work in a span of its own, catches a panic, and logs one line with the time that it took.
+    /// Does the work in a span of its own, catches a panic, and logs one line with the time and the calls that it took.
     pub async fn run<R: Logged>(self, work: impl Future<Output = R>) -> R {
         let Self { function, request_id, message_id, route } = self;
         let started = Instant::now();
@@ -55,16 +56,38 @@ impl Work {
         // Boxed, because the nested futures would exceed the compiler's depth limit.
         let work = AssertUnwindSafe(Box::pin(work).instrument(span.clone()));
         // The panic hook has logged the panic's own message.
-        let done = work.catch_unwind().await.unwrap_or_else(|_| R::panicked());
+        let (done, Calls { aws, provider }) = calls::counted(work.catch_unwind()).await;
+        let done = done.unwrap_or_else(|_| R::panicked());
 
         let _entered = span.enter();
-        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let duration_ms = ms(started.elapsed());
+        let (aws_calls, aws_ms) = (aws.calls, ms(aws.time));
+        let (provider_calls, provider_ms) = (provider.calls, ms(provider.time));
         let status = done.status().map(|status| status.as_u16());
-        match done.failure().map(telemetry::describe) {
-            None => tracing::info!(function, request_id, message_id, route, status, duration_ms, "done"),
-            Some(error) => {
-                tracing::error!(function, request_id, message_id, route, status, duration_ms, error, "failed");
-            }
+        let error = done.failure().map(telemetry::describe);
+        macro_rules! log {
+            ($level:ident, $message:literal) => {
+                tracing::$level!(
+                    function,
+                    request_id,
+                    message_id,
+                    route,
+                    status,
+                    duration_ms,
+                    aws_calls,
+                    aws_ms,
+                    provider_calls,
+                    provider_ms,
+                    error,
+                    $message
+                )
+            };
+        }
+        if error.is_none() {
+            log!(info, "done");
+        } else {
+            log!(error, "failed");
         }
         done
     }

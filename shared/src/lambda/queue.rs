@@ -101,7 +101,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::calls::{self, Callee};
+    use crate::telemetry;
 
     fn batch(bodies: &[&str]) -> SqsEvent {
         let messages = bodies.iter().enumerate().map(|(n, body)| {
@@ -136,5 +140,32 @@ mod tests {
         assert_eq!(failed, ["1", "3", "5"]);
         // The paused clock advances by the longest wait, not by the sum of all.
         assert!(started.elapsed().as_millis() < 5100, "no message waits for another");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_line_of_each_message_of_a_batch_has_its_own_calls() {
+        let handler = async |message: SqsMessage| {
+            let call = async |callee, ms| calls::timed(callee, tokio::time::sleep(Duration::from_millis(ms))).await;
+            match message.body.as_deref() {
+                Some("none") => return Ok(()),
+                Some("endless") => call(Callee::Provider, 60_000).await,
+                _ => {}
+            }
+            call(Callee::Aws, 10).await;
+            call(Callee::Aws, 10).await;
+            panic!("on purpose")
+        };
+        let bodies = ["none", "two", "endless"];
+        let lines = telemetry::logged(async || {
+            handle_batch("test", &handler, batch(&bodies), Duration::from_secs(5)).await;
+        });
+        let lines = lines.await;
+        let calls_of = |message_id: &str| {
+            let line = lines.iter().find(|line| line["message_id"] == message_id).unwrap();
+            ["aws_calls", "aws_ms", "provider_calls", "provider_ms"].map(|field| line[field].clone())
+        };
+        assert_eq!(json!(calls_of("0")), json!([0, 0.0, 0, 0.0]));
+        assert_eq!(json!(calls_of("1")), json!([2, 20.0, 0, 0.0]));
+        assert_eq!(json!(calls_of("2")), json!([0, 0.0, 1, 5000.0]));
     }
 }
