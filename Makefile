@@ -272,7 +272,7 @@ invoke-function:
 # --- Deployment ---
 
 .PHONY: pipeline-local
-pipeline-local: tools ## Runs the commands of the pipeline against an emulated AWS, also with faults; an hour
+pipeline-local: tools ## Runs the commands of the pipeline against an emulated AWS, also with faults; half an hour
 	tools/run local run --empty -- python -u tools/pipeline_local.py
 
 .PHONY: deploy
