@@ -236,5 +236,6 @@ QUERY_FIELDS = {"@timestamp", "@message", "@logStream", "@log"}
 def query_problems(query: str) -> list[str]:
     """Returns the words of a Logs Insights query that are neither a part of the language nor a field that is logged."""
     fields = FIELDS_OF_ALL | SPAN_FIELDS | QUERY_FIELDS | {field for line in logged_lines() for field in line.fields}
+    fields |= set(re.findall(r" as (\w+)", query))
     words = re.findall(r"(?<![\w.@])[@a-zA-Z_][\w.]*", re.sub(STRING, "", query))
     return [word for word in words if word not in fields | QUERY_WORDS]

@@ -127,6 +127,7 @@ def test_a_mistyped_field_of_a_query_is_found(query: str) -> None:
 def test_the_lines_are_read_with_all_of_their_fields() -> None:
     lines = {line.message: line for line in signals.logged_lines()}
     request = {"function", "request_id", "message_id", "route", "status", "duration_ms"}
+    request |= {"aws_calls", "aws_ms", "provider_calls", "provider_ms"}
     assert lines["done"].fields.keys() == request
     assert lines["failed"].fields.keys() == request | {"error"}
     assert lines["unsettled"].fields["orders"] == "unsettled.len()"

@@ -65,29 +65,34 @@ impl Work {
         let (aws_calls, aws_ms) = (aws.calls, ms(aws.time));
         let (provider_calls, provider_ms) = (provider.calls, ms(provider.time));
         let status = done.status().map(|status| status.as_u16());
-        let error = done.failure().map(telemetry::describe);
-        macro_rules! log {
-            ($level:ident, $message:literal) => {
-                tracing::$level!(
-                    function,
-                    request_id,
-                    message_id,
-                    route,
-                    status,
-                    duration_ms,
-                    aws_calls,
-                    aws_ms,
-                    provider_calls,
-                    provider_ms,
-                    error,
-                    $message
-                )
-            };
-        }
-        if error.is_none() {
-            log!(info, "done");
-        } else {
-            log!(error, "failed");
+        match done.failure().map(telemetry::describe) {
+            None => tracing::info!(
+                function,
+                request_id,
+                message_id,
+                route,
+                status,
+                duration_ms,
+                aws_calls,
+                aws_ms,
+                provider_calls,
+                provider_ms,
+                "done"
+            ),
+            Some(error) => tracing::error!(
+                function,
+                request_id,
+                message_id,
+                route,
+                status,
+                duration_ms,
+                aws_calls,
+                aws_ms,
+                provider_calls,
+                provider_ms,
+                error,
+                "failed"
+            ),
         }
         done
     }
