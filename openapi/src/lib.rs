@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use serde_json::{Map, Value};
 use shared::http::{ProblemDetails, ProblemKind};
-use shared::order::{OrderForm, OrderId, RestaurantId, UserId};
+use shared::order::{OrderContent, OrderForm, OrderId, UserId};
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     AuthorizationCode, ClientCredentials, Flow, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
+use utoipa::{IntoParams, Modify, OpenApi, PartialSchema, ToSchema};
 
 pub use notification::notification_schema;
 
@@ -55,7 +55,7 @@ fn quote_instant(line: &str) -> String {
         ("region" = (default = "eu-west-1", description = "Region of the API.")),
         ("stage" = (default = "Dev", description = "Stage of the API.")),
     ))),
-    modifiers(&Problems, &Catalogue, &ServerFields, &SignIn),
+    modifiers(&Problems, &Catalogue, &Bodies, &SignIn),
     components(schemas(IfMatch, ProblemDetails)),
     paths(get_orders, put_order, submit_order, get_order, update_order, delete_order, delete_order_as_published),
 )]
@@ -161,16 +161,19 @@ fn example(kind: &ProblemKind) -> Value {
     example.into()
 }
 
-/// Adds the fields that a client may send although the server sets them.
-struct ServerFields;
+/// Adds the content of an order to the bodies, and the fields that a client may send although the server sets them.
+struct Bodies;
 
-impl Modify for ServerFields {
+impl Modify for Bodies {
     fn modify(&self, document: &mut Document) {
+        let RefOr::T(Schema::Object(content)) = OrderContent::schema() else { panic!("the content is an object") };
         let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
         for (name, schema) in schemas {
             if let ("PutOrder" | "SubmitOrder" | "UpdateOrder", RefOr::T(Schema::Object(body))) =
                 (name.as_str(), schema)
             {
+                body.properties.extend(content.properties.clone());
+                body.required.extend(content.required.clone());
                 for field in OrderForm::SERVER_FIELDS {
                     body.properties
                         .entry(field.to_owned())
@@ -214,12 +217,6 @@ impl Modify for SignIn {
     }
 }
 
-/// A quantity as a client may send it: a number or a string of digits.
-fn quantity() -> Schema {
-    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1000));
-    OneOfBuilder::new().item(number).item(Ref::from_schema_name("Quantity")).examples([3]).build().into()
-}
-
 /// Content of an order: with `id` of that order, without `id` of a new one. Fields that the server sets may be sent, and
 /// are ignored.
 #[derive(serde::Serialize, ToSchema)]
@@ -228,9 +225,6 @@ struct PutOrder {
     /// Owner of the order: your own user id, which is the default. An administrator may set another; a machine that is
     /// an administrator must set it.
     user_id: Option<UserId>,
-    restaurant_id: RestaurantId,
-    #[schema(schema_with = quantity)]
-    quantity: (),
     /// Order to change.
     id: Option<OrderId>,
 }
@@ -242,18 +236,12 @@ struct SubmitOrder {
     /// Owner of the order: your own user id, which is the default. An administrator may set another; a machine that is
     /// an administrator must set it.
     user_id: Option<UserId>,
-    restaurant_id: RestaurantId,
-    #[schema(schema_with = quantity)]
-    quantity: (),
 }
 
 /// New content of an order. Fields that the server sets may be sent, and are ignored.
 #[derive(serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateOrder {
-    restaurant_id: RestaurantId,
-    #[schema(schema_with = quantity)]
-    quantity: (),
     /// The user in the path.
     user_id: Option<UserId>,
 }

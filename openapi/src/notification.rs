@@ -1,18 +1,17 @@
 //! The JSON Schema of the topic's messages, for their subscribers.
 
 use serde_json::{Map, Value, json};
-use shared::order::OrderForm;
+use shared::order::{OrderContent, OrderForm};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Message of the topic: an order that became final, or whose refund changed afterwards.
+// Without the content of the orders, which `notification_schema` adds.
 #[derive(serde::Serialize, ToSchema)]
 #[schema(title = "Notification", examples(
     json!({
         "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1:SUCCESS",
         "order": {
             "user_id": "Burger_2",
-            "restaurant_id": "Restaurant 3",
-            "quantity": "3",
             "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1",
             "created_at": "2023-01-02T22:06:33.637839308Z",
             "order_status": "SUCCESS",
@@ -30,8 +29,6 @@ use utoipa::{PartialSchema, ToSchema};
         "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1:FAILURE:MADE",
         "order": {
             "user_id": "Burger_2",
-            "restaurant_id": "Restaurant 3",
-            "quantity": "3",
             "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1",
             "created_at": "2023-01-02T22:06:33.637839308Z",
             "order_status": "FAILURE",
@@ -61,6 +58,10 @@ pub fn notification_schema() -> serde_json::Result<String> {
     Notification::schemas(&mut types);
     let definitions = types.into_iter().map(|(name, schema)| Ok((name, serde_json::to_value(schema)?)));
     let mut schema = serde_json::to_value(Notification::schema())?;
+    let content: Map<String, Value> = serde_json::from_value(serde_json::to_value(OrderContent::example())?)?;
+    for order in schema["examples"].as_array_mut().into_iter().flatten().map(|example| &mut example["order"]) {
+        order.as_object_mut().into_iter().for_each(|order| order.extend(content.clone()));
+    }
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["$defs"] = Value::Object(definitions.collect::<serde_json::Result<_>>()?);
     Ok(serde_json::to_string_pretty(&plain(schema))? + "\n")

@@ -17,13 +17,10 @@ pub fn key(user: &str) -> OrderKey {
     OrderKey { user_id: user_id(user), id: "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1".to_owned().try_into().unwrap() }
 }
 
-/// An order's content with that quantity.
+/// An order's content with that quantity, and with every other field.
 #[must_use]
 pub fn content(quantity: u64) -> OrderContent {
-    OrderContent {
-        restaurant_id: "Restaurant 3".to_owned().try_into().unwrap(),
-        quantity: quantity.try_into().unwrap(),
-    }
+    OrderContent { quantity: quantity.try_into().unwrap(), ..OrderContent::example() }
 }
 
 /// A new order of Ann's that goes through the workflow, with a quantity of 3.

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::calls::{self, Callee};
 use crate::environment::{self, EnvironmentError};
-use crate::order::{Order, OrderContent, OrderId, is_text};
+use crate::order::{Order, OrderId, is_text};
 use crate::{Cause, aws, telemetry};
 
 /// Time in which a provider must answer.
@@ -331,10 +331,11 @@ async fn post(
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().push(operation.path());
     }
-    let OrderContent { restaurant_id, quantity } = order.content();
+    let content = order.content();
+    // Other fields of the content are not sent: a repeat by another release must be the same request.
     let body = json!({
-        "order_id": order.id(), "user_id": order.user_id(), "restaurant_id": restaurant_id, "quantity": quantity,
-        "total": order.total(),
+        "order_id": order.id(), "user_id": order.user_id(), "restaurant_id": content.restaurant_id,
+        "quantity": content.quantity, "total": order.total(),
     });
     let mut request = client.post(url).header("Idempotency-Key", operation.key(order.id())).json(&body);
     if let Some(trace) = trace {

@@ -1,4 +1,4 @@
-//! The fields of an order. Each type is made only by parsing, so a value that exists is valid.
+//! The fields of an order, except its content. Each type is made only by parsing, so a value that exists is valid.
 //!
 //! Their serde form is the wire form of the API and the form in the table alike: there is one form to keep in step, and an
 //! item is readable in the console.
@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::{ContextV7, Uuid};
 
 /// Rule that a value breaks: a phrase that follows the name of the field.
@@ -26,7 +26,7 @@ impl Invalid {
 /// Length of a name at most, in characters.
 const MAX_NAME_CHARS: usize = 128;
 
-fn is_name(value: &str) -> bool {
+pub(super) fn is_name(value: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&value.chars().count())
         && value.chars().all(is_text)
         && value.trim().len() == value.len()
@@ -77,114 +77,6 @@ impl TryFrom<String> for UserId {
 impl From<UserId> for String {
     fn from(value: UserId) -> Self {
         value.0
-    }
-}
-
-/// Restaurant of an order. It has no white space at its ends, and no U+FFFD, U+FFFE or U+FFFF.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
-    value_type = String, min_length = 1, max_length = 128, example = "Restaurant 3",
-    pattern = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$",
-))]
-pub struct RestaurantId(String);
-
-impl TryFrom<String> for RestaurantId {
-    type Error = Invalid;
-
-    fn try_from(value: String) -> Result<Self, Invalid> {
-        if is_name(&value) {
-            Ok(Self(value))
-        } else {
-            Err(Invalid(
-                "must be 1 to 128 characters without control characters, U+FFFE, U+FFFF or surrounding white space",
-            ))
-        }
-    }
-}
-
-impl From<RestaurantId> for String {
-    fn from(value: RestaurantId) -> Self {
-        value.0
-    }
-}
-
-/// Quantity: 1 to 1000. Sent as a string; accepted as a string of digits or as a JSON integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
-    value_type = String, pattern = "^([1-9][0-9]{0,2}|1000)$", example = "3",
-))]
-pub struct Quantity(u16);
-
-impl Quantity {
-    const ALLOWED: &str = "must be an integer from 1 to 1000, as a number or as a string of digits";
-}
-
-impl Quantity {
-    /// The number.
-    #[must_use]
-    pub fn get(self) -> u16 {
-        self.0
-    }
-}
-
-impl TryFrom<u64> for Quantity {
-    type Error = Invalid;
-
-    fn try_from(value: u64) -> Result<Self, Invalid> {
-        match u16::try_from(value) {
-            Ok(value @ 1..=1000) => Ok(Self(value)),
-            _ => Err(Invalid(Self::ALLOWED)),
-        }
-    }
-}
-
-impl fmt::Display for Quantity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Quantity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Quantity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl de::Visitor<'_> for Visitor {
-            type Value = Quantity;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an integer from 1 to 1000, or the same as a string")
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Quantity, E> {
-                Quantity::try_from(value).map_err(E::custom)
-            }
-
-            fn visit_i64<E: de::Error>(self, _negative: i64) -> Result<Quantity, E> {
-                Err(E::custom(Invalid(Quantity::ALLOWED)))
-            }
-
-            // Requests with 3.0 arrive here as 3: `http::json` knows which numbers are whole.
-            fn visit_f64<E: de::Error>(self, _fraction: f64) -> Result<Quantity, E> {
-                Err(E::custom(Invalid(Quantity::ALLOWED)))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Quantity, E> {
-                // One spelling for each number: neither "+3" nor "03".
-                match value.parse::<u64>() {
-                    Ok(number) if number.to_string() == value => self.visit_u64(number),
-                    _ => Err(E::custom(Invalid(Quantity::ALLOWED))),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -363,9 +255,10 @@ pub enum Processing {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::RestaurantId;
     use super::*;
 
-    fn parse<T: de::DeserializeOwned>(value: Value) -> Result<T, String> {
+    fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
         serde_json::from_value(value).map_err(|error| error.to_string())
     }
 
@@ -399,42 +292,6 @@ mod tests {
             assert!(parse::<RestaurantId>(json!(name)).is_ok(), "{name:?}");
         }
         assert!(parse::<UserId>(json!(3)).unwrap_err().starts_with("invalid type: integer `3`, expected a string"));
-    }
-
-    #[test]
-    fn a_quantity_is_a_string_or_an_integer() {
-        for good in [json!("1"), json!(1), json!("1000"), json!(1000)] {
-            assert!(parse::<Quantity>(good.clone()).is_ok(), "{good}");
-        }
-        assert_eq!(serde_json::to_value(parse::<Quantity>(json!(42)).unwrap()).unwrap(), json!("42"));
-    }
-
-    #[test]
-    fn a_quantity_out_of_range_or_shape_is_refused() {
-        let bad = [
-            json!(0),
-            json!("0"),
-            json!(1001),
-            json!("1001"),
-            json!(-1),
-            json!("-1"),
-            json!(1.5),
-            json!("1.0"),
-            json!("+1"),
-            json!("01"),
-            json!(" 1"),
-            json!(""),
-            json!("three"),
-            json!(null),
-            json!(true),
-            json!([1]),
-            json!(1e300),
-            json!(18_446_744_073_709_551_615_u64),
-        ];
-        for bad in bad {
-            let message = parse::<Quantity>(bad.clone()).unwrap_err();
-            assert!(message.contains("1 to 1000"), "{bad}: {message}");
-        }
     }
 
     #[test]

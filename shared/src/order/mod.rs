@@ -1,13 +1,15 @@
 //! An order: its fields, its life and its form.
 
+mod content;
 mod fields;
 mod form;
 mod life;
 
 use serde::{Deserialize, Serialize};
 
+pub use content::{OrderContent, Quantity, RestaurantId};
 pub(crate) use fields::is_text;
-pub use fields::{Invalid, OrderId, OrderStatus, Processing, Quantity, RestaurantId, Timestamp, UserId, Version};
+pub use fields::{Invalid, OrderId, OrderStatus, Processing, Timestamp, UserId, Version};
 pub use form::OrderForm;
 pub use life::{CANCELLATION_LIMIT, Refund, Refusal, Step};
 
@@ -21,15 +23,6 @@ pub struct OrderKey {
     pub user_id: UserId,
     /// Id of the order.
     pub id: OrderId,
-}
-
-/// Part of an order that a client sets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OrderContent {
-    /// Restaurant of the order.
-    pub restaurant_id: RestaurantId,
-    /// Quantity of the order.
-    pub quantity: Quantity,
 }
 
 /// An order. Its fields are private: it is made by [`Order::new`] or by parsing, and changed only by the transitions of

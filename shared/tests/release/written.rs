@@ -16,7 +16,7 @@ use shared::fixtures::{content, euros};
 use shared::http::request::{self, NewOrder, PutOrder};
 use shared::http::response::{self, SavedAnswer, SavedSubmission};
 use shared::idempotency::Operation;
-use shared::order::{Expected, Order, Step, Timestamp};
+use shared::order::{Expected, Order, OrderContent, Step, Timestamp};
 use shared::page::{Cursor, List};
 use shared::providers::{PaymentProvider, Restaurant};
 use shared::workflow::{StepAnswer, Submission};
@@ -53,13 +53,15 @@ fn next_day() -> Timestamp {
 
 /// The order of all samples, as it is made.
 fn made(processing: &str) -> Order {
-    serde_json::from_value(json!({
-        "user_id": "Café 東京", "restaurant_id": "Restaurant 3", "quantity": "3",
-        "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1", "created_at": "2023-01-02T22:06:33.637839308Z",
-        "order_status": "PENDING", "updated_at": "2023-01-02T22:06:33.637839308Z", "version": 1,
+    let mut order = json!({
+        "user_id": "Café 東京", "id": "01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1",
+        "created_at": "2023-01-02T22:06:33.637839308Z", "order_status": "PENDING",
+        "updated_at": "2023-01-02T22:06:33.637839308Z", "version": 1,
         "processing": processing, "total": {"amount": 3000, "currency": "EUR"},
-    }))
-    .unwrap()
+    });
+    let Value::Object(content) = serde_json::to_value(OrderContent::example()).unwrap() else { unreachable!() };
+    order.as_object_mut().unwrap().extend(content);
+    serde_json::from_value(order).unwrap()
 }
 
 fn submission(trace: Option<&str>) -> Submission {
