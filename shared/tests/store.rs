@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{AsyncSleep, Sleep};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
+use serde_json::json;
 use shared::fixtures;
 use shared::fixtures::{content, euros, new_order, user_id};
 use shared::idempotency::{IdempotencyKey, Operation};
@@ -102,6 +103,11 @@ async fn a_change_replaces_the_content_and_raises_the_version() {
         (&content(7), Some(euros(70)), Version::from(2))
     );
     assert_eq!(table.orders.get(order.key()).await.unwrap(), changed);
+
+    // Fields that are left out are gone.
+    let least = serde_json::from_value(json!({"restaurant_id": "Restaurant 4", "quantity": 1})).unwrap();
+    table.replace(order.key(), &least, &Expected::Any).await.unwrap();
+    assert_eq!(table.orders.get(order.key()).await.unwrap().content(), &least);
 }
 
 #[tokio::test]

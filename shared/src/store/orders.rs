@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -40,6 +42,23 @@ fn condition(expected: &Expected) -> (String, Item) {
         .collect();
     let names = values.keys().cloned().collect::<Vec<_>>().join(", ");
     (format!(" AND {operator}(version IN ({names}))"), values)
+}
+
+/// The actions of an update expression that replace these fields of an item: those that are null are removed. Their names
+/// and values go to the maps; any name may be a reserved word.
+fn replacement(fields: Item, names: &mut HashMap<String, String>, values: &mut Item) -> String {
+    let (mut set, mut remove) = (Vec::new(), Vec::new());
+    for (name, value) in fields {
+        if value.is_null() {
+            remove.push(format!("#{name}"));
+        } else {
+            set.push(format!("#{name} = :{name}"));
+            values.insert(format!(":{name}"), value);
+        }
+        names.insert(format!("#{name}"), name);
+    }
+    let actions = [("SET", set), ("REMOVE", remove)].into_iter().filter(|(_, fields)| !fields.is_empty());
+    actions.map(|(action, fields)| format!("{action} {}", fields.join(", "))).collect::<Vec<_>>().join(" ")
 }
 
 /// The table of orders: partition key `user_id`, sort key `id`.
@@ -194,10 +213,11 @@ impl Orders {
         now: Timestamp,
     ) -> Result<Order, StoreError> {
         let (condition, mut values) = condition(expected);
-        values.insert(":restaurant_id".into(), serde_dynamo::to_attribute_value(&content.restaurant_id)?);
-        values.insert(":quantity".into(), serde_dynamo::to_attribute_value(content.quantity)?);
-        values.insert(":total".into(), serde_dynamo::to_attribute_value(total)?);
-        values.insert(":now".into(), serde_dynamo::to_attribute_value(now)?);
+        let mut fields: Item = serde_dynamo::to_item(content)?;
+        fields.insert("total".into(), serde_dynamo::to_attribute_value(total)?);
+        fields.insert("updated_at".into(), serde_dynamo::to_attribute_value(now)?);
+        let mut names = HashMap::new();
+        let replacement = replacement(fields, &mut names, &mut values);
         values.insert(":one".into(), AttributeValue::N("1".into()));
         values.insert(":pending".into(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?);
 
@@ -206,12 +226,8 @@ impl Orders {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(serde_dynamo::to_item(key)?))
-            .update_expression(
-                "SET restaurant_id = :restaurant_id, quantity = :quantity, #total = :total, updated_at = :now, \
-                 version = version + :one",
-            )
-            // `total` is a reserved word.
-            .expression_attribute_names("#total", "total")
+            .update_expression(format!("{replacement} ADD version :one"))
+            .set_expression_attribute_names(Some(names))
             .condition_expression(format!(
                 "attribute_exists(id) AND order_status = :pending AND attribute_not_exists(accepted_at){condition}"
             ))
@@ -407,5 +423,22 @@ fn readable(item: Item) -> Option<Order> {
             tracing::error!(unreadable_item = true, user_id, id, error, "skipped an item that is not an order");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_sets_the_fields_that_have_a_value_and_removes_the_others() {
+        let of = |fields: &[(&str, AttributeValue)]| {
+            let (mut names, mut values) = (HashMap::new(), Item::new());
+            let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            (replacement(fields, &mut names, &mut values), names.len(), values.len())
+        };
+        let (set, null) = (("size", AttributeValue::S("L".into())), ("note", AttributeValue::Null(true)));
+        assert_eq!(of(std::slice::from_ref(&set)), ("SET #size = :size".into(), 1, 1));
+        assert_eq!(of(&[set, null]), ("SET #size = :size REMOVE #note".into(), 2, 1));
     }
 }
