@@ -15,13 +15,12 @@ from schemathesis.core.parameters import ParameterLocation
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())
 IF_MATCH = DOCUMENT["components"]["schemas"]["IfMatch"]["pattern"]
 IDEMPOTENCY_KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"  # the document's example
-NAMES = ("user_id", "restaurant_id")
 API = os.environ["API_URL"]
 HEADERS = {"Authorization": f"Bearer {os.environ['API_TOKEN']}"}
 
 
-def name(value: str) -> str:
-    """Returns the name without what the API refuses although the pattern in the document allows it."""
+def text(value: str) -> str:
+    """Returns the text without what the API refuses although the pattern in the document allows it."""
     allowed = value.translate({0xFFFD: None, 0xFFFE: None, 0xFFFF: None}).strip()
     return "Fuzz" if allowed in ("", ".", "..") else allowed
 
@@ -55,10 +54,11 @@ def is_good(case: schemathesis.Case, location: ParameterLocation) -> bool:
     return case.meta.components.get(location, case.meta.generation).mode is GenerationMode.POSITIVE
 
 
-def repair_names(case: schemathesis.Case) -> None:
+def repair_texts(case: schemathesis.Case) -> None:
+    """Changes no text that is not a name or the like: it has none of these characters, or the server ignores it."""
     for location, values in ((ParameterLocation.QUERY, case.query), (ParameterLocation.BODY, case.body)):
         if isinstance(values, dict) and is_good(case, location):
-            values.update({key: name(values[key]) for key in NAMES if isinstance(values.get(key), str)})
+            values.update({key: text(value) for key, value in values.items() if isinstance(value, str)})
 
 
 @schemathesis.hook
@@ -67,11 +67,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         return
     query, path = case.query or {}, case.path_parameters or {}
     body = case.body if isinstance(case.body, dict) else {}
-    repair_names(case)
+    repair_texts(case)
 
     # An order that does not exist and a missing user would hide everything else that is wrong with a request.
     if case.meta.phase.name != "stateful" and "userId" in path and is_good(case, ParameterLocation.PATH):
-        path["userId"] = name(unquote(path["userId"]))
+        path["userId"] = text(unquote(path["userId"]))
         path["id"] = order_of(path["userId"])
     if body and "userId" not in path and body.get("user_id") is None:
         # The token is an admin machine's, which must name the user.
