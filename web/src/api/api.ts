@@ -18,11 +18,8 @@ export interface OrderKey {
   id: string;
 }
 
-/** Content of an order. The quantity is sent as it was typed, so the API alone decides what is valid. */
-export interface OrderContent {
-  restaurant_id: string;
-  quantity: string;
-}
+/** New content of an order. */
+export type OrderUpdate = components["schemas"]["UpdateOrder"];
 
 /** Orders on a page of a list. */
 export const PAGE_SIZE = 100;
@@ -81,7 +78,7 @@ export function createApi(session: Session) {
     },
 
     /** Changes the order, if it still has the version of `seen`. */
-    async change(seen: Order, content: OrderContent): Promise<Order> {
+    async change(seen: Order, content: OrderUpdate): Promise<Order> {
       const result = await client.PUT("/orders/{userId}/order/{id}", {
         params: { path: { userId: seen.user_id, id: seen.id }, header: { "If-Match": etag(seen) } },
         body: content,

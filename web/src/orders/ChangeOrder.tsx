@@ -4,11 +4,12 @@ import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useState } from "react";
 
-import type { Order, OrderContent } from "../api/api";
+import type { Order } from "../api/api";
 import { isOutcomeUnknown } from "../api/error";
 import { RequestError } from "../shell/RequestError";
 import { useApi, useServices } from "../shell/services";
 import { Conflict } from "./Conflict";
+import { CONTENT, contentOf, type OrderContent, withoutEmpty } from "./content";
 import { ContentFields, totalOf } from "./ContentFields";
 import { hasContent } from "./differences";
 import { draftOf, forgetDraft, keepDraft } from "./draft";
@@ -29,11 +30,9 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
   const api = useApi();
   const { config } = useServices();
   const path = pathOf(order);
-  const [content, setContent] = useState<OrderContent>(
-    () => draftOf(path) ?? { restaurant_id: order.restaurant_id, quantity: order.quantity },
-  );
+  const [content, setContent] = useState<OrderContent>(() => ({ ...contentOf(order), ...draftOf(path) }));
   const { seen, current, isChanged, write, isWriting, error, otherError } = useWrite<OrderContent>(order, {
-    send: async (order, content) => noteSaved(await api.change(order, content)),
+    send: async (order, content) => noteSaved(await api.change(order, withoutEmpty(content))),
     isDone: hasContent,
   });
   useEffect(() => {
@@ -96,11 +95,10 @@ export function ChangeOrder({ order, onClose, onDone }: Props) {
 }
 
 function summaryOf(order: Order, content: OrderContent): string {
-  const changes = [
-    order.restaurant_id !== content.restaurant_id &&
-      `restaurant ${order.restaurant_id} to ${content.restaurant_id || "-"}`,
-    order.quantity !== content.quantity && `quantity ${order.quantity} to ${content.quantity || "-"}`,
-  ].filter((change) => change !== false);
+  const before = contentOf(order);
+  const changes = CONTENT.filter(({ name }) => before[name] !== content[name]).map(
+    ({ name, label }) => `${label.toLowerCase()} ${before[name] || "-"} to ${content[name] || "-"}`,
+  );
   return changes.length > 0 ? `You change ${changes.join(" and ")}.` : "You have changed nothing yet.";
 }
 

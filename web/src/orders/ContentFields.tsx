@@ -4,11 +4,9 @@ import Input, { type InputProps } from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useRef } from "react";
 
-import type { OrderContent } from "../api/api";
 import { ApiError } from "../api/error";
 import { messageOf } from "../shell/RequestError";
-
-export type Fields = OrderContent & { user_id?: string };
+import { CONTENT, type Fields, USER } from "./content";
 
 interface Props {
   value: Fields;
@@ -20,15 +18,14 @@ interface Props {
   hasUser?: boolean;
 }
 
-const NAMES = ["restaurant_id", "quantity", "user_id"];
-
 /** Fields of an order, each with what the API says about it. */
 export function ContentFields({ value, onChange, error, isLocked = false, hasUser = false }: Props) {
+  const shown = hasUser ? [...CONTENT, USER] : CONTENT;
   const inputs = useRef<Record<string, InputProps.Ref | null>>({});
   const errors = error instanceof ApiError ? error.fields : [];
   const errorOf = (name: string) => errors.find(({ field }) => field === name)?.message;
-  const others = errors.filter(({ field }) => !NAMES.includes(field));
-  const first = NAMES.find(errorOf);
+  const others = errors.filter(({ field }) => !shown.some(({ name }) => name === field));
+  const first = shown.find(({ name }) => errorOf(name))?.name;
 
   // After a refusal the first bad field takes the focus.
   useEffect(() => {
@@ -42,54 +39,35 @@ export function ContentFields({ value, onChange, error, isLocked = false, hasUse
           {others.length > 0 ? others.map(({ field, message }) => `${field}: ${message}`).join("; ") : messageOf(error)}
         </Alert>
       )}
-      <FormField label="Restaurant" errorText={errorOf("restaurant_id")}>
-        <Input
-          ref={(input) => {
-            inputs.current.restaurant_id = input;
-          }}
-          value={value.restaurant_id}
-          onChange={({ detail }) => onChange({ ...value, restaurant_id: detail.value })}
-          disabled={isLocked}
-          placeholder="Restaurant 3"
-          name="restaurant_id"
-          autoComplete={false}
-        />
-      </FormField>
-      <FormField label="Quantity" description="1 to 1000" errorText={errorOf("quantity")}>
-        <Input
-          ref={(input) => {
-            inputs.current.quantity = input;
-          }}
-          value={value.quantity}
-          onChange={({ detail }) => onChange({ ...value, quantity: detail.value })}
-          disabled={isLocked}
-          inputMode="numeric"
-          name="quantity"
-          autoComplete={false}
-        />
-      </FormField>
-      {hasUser && (
+      {shown.map(({ name, label, description, placeholder, inputMode, isOptional }) => (
         <FormField
+          key={name}
           label={
-            <>
-              User id <i>- optional</i>
-            </>
+            isOptional ? (
+              <>
+                {label} <i>- optional</i>
+              </>
+            ) : (
+              label
+            )
           }
-          description="The user for whom you order. Without one, the order is yours."
-          errorText={errorOf("user_id")}
+          description={description}
+          errorText={errorOf(name)}
         >
           <Input
             ref={(input) => {
-              inputs.current.user_id = input;
+              inputs.current[name] = input;
             }}
-            value={value.user_id ?? ""}
-            onChange={({ detail }) => onChange({ ...value, user_id: detail.value })}
+            value={value[name] ?? ""}
+            onChange={({ detail }) => onChange({ ...value, [name]: detail.value })}
             disabled={isLocked}
-            name="user_id"
+            placeholder={placeholder}
+            inputMode={inputMode}
+            name={name}
             autoComplete={false}
           />
         </FormField>
-      )}
+      ))}
     </SpaceBetween>
   );
 }

@@ -7,6 +7,7 @@ import { Session } from "../auth/session";
 import { FakeApi, problem } from "../testing/fake-api";
 import { ADMIN, ANN, CONFIG, FakeBrowser, FakeSignIn } from "../testing/fake-sign-in";
 import { open, pass, showApp, useFakeTime } from "../testing/render";
+import { CONTENT } from "./content";
 
 const restaurant = () => screen.findByLabelText("Restaurant");
 const submitButton = () => screen.findByRole("button", { name: "Submit order" });
@@ -66,6 +67,25 @@ test("submits an order, shows its total, and follows it", async () => {
   api.saveQueue();
   await pass(3);
   expect((await screen.findAllByText("Pending: submitted"))[0]).toBeInTheDocument();
+});
+
+test("sends each field of the content, and the page of the order shows it", async () => {
+  const api = new FakeApi();
+  const { user } = await open("/orders/new");
+  await submitButton();
+  for (const [index, { label }] of CONTENT.entries()) {
+    const field = screen.getByRole("textbox", { name: new RegExp(`^${label}`) });
+    await user.clear(field);
+    await user.type(field, `${index + 40}`);
+  }
+  await user.click(await submitButton());
+  await screen.findByText("The order is submitted.");
+  const values = CONTENT.map(({ name }, index) => [name, `${index + 40}`]);
+  expect(JSON.parse(api.sent("POST")[0]?.body ?? "")).toEqual(Object.fromEntries(values));
+  for (const [index, { label }] of CONTENT.entries()) {
+    const term = screen.getByText(label, { selector: "dt *, dt" });
+    expect(term.closest("dt")?.nextElementSibling).toHaveTextContent(`${index + 40}`);
+  }
 });
 
 test("a double click makes one order", async () => {

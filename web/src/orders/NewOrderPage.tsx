@@ -13,7 +13,8 @@ import { useFollow } from "../shell/follow";
 import { Page, type Notice } from "../shell/Layout";
 import { messageOf } from "../shell/RequestError";
 import { usePerson, useServices } from "../shell/services";
-import { ContentFields, type Fields, totalOf } from "./ContentFields";
+import { type Fields, initialContent, withoutEmpty } from "./content";
+import { ContentFields, totalOf } from "./ContentFields";
 import { draftOf, forgetDraft, keepDraft } from "./draft";
 import { formatMoney } from "./format";
 import { pathOf } from "./paths";
@@ -31,9 +32,10 @@ export function NewOrderPage() {
     const state: Notice = { notice: "The order is submitted." };
     void navigate(pathOf(order), { replace: true, state });
   });
-  const [fields, setFields] = useState<Fields>(
-    () => (frozen ? fieldsOf(frozen.body) : draftOf(PATH)) ?? { restaurant_id: "", quantity: "1" },
-  );
+  const [fields, setFields] = useState<Fields>(() => ({
+    ...initialContent(),
+    ...(frozen ? fieldsOf(frozen.body) : draftOf(PATH)),
+  }));
   useEffect(() => keepDraft(PATH, fields), [fields]);
   const total = totalOf(fields.quantity, config.unitPrice);
   const isUnknown = frozen !== undefined && !isSending;
@@ -43,7 +45,7 @@ export function NewOrderPage() {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          submit(bodyOf(fields));
+          submit(JSON.stringify(withoutEmpty(fields)));
         }}
       >
         <Form
@@ -111,11 +113,6 @@ export function NewOrderPage() {
       </form>
     </Page>
   );
-}
-
-/** Body of the request. Equal fields make equal bytes. */
-function bodyOf({ restaurant_id, quantity, user_id }: Fields): string {
-  return JSON.stringify({ restaurant_id, quantity, ...(user_id && { user_id }) });
 }
 
 const fieldsOf = (body: string): Fields => JSON.parse(body) as Fields;

@@ -19,6 +19,7 @@ import { type Notice, Page } from "../shell/Layout";
 import { RequestError } from "../shell/RequestError";
 import { usePerson } from "../shell/services";
 import { ChangeOrder } from "./ChangeOrder";
+import { CONTENT, contentOf } from "./content";
 import { DeleteOrder } from "./DeleteOrder";
 import { draftOf } from "./draft";
 import { formatInstant, formatMoney } from "./format";
@@ -169,13 +170,13 @@ function Details({ order, isSaved, since }: { order: Order; isSaved: boolean; si
 }
 
 function Facts({ order }: { order: Order }) {
+  const content = contentOf(order);
   const person = usePerson();
   return (
     <KeyValuePairs
       items={[
         { label: "Status", value: <StageLabel order={order} /> },
-        { label: "Restaurant", value: order.restaurant_id },
-        { label: "Quantity", value: order.quantity },
+        ...CONTENT.map(({ label, name }) => ({ label, value: content[name] || "-" })),
         { label: "Total", value: formatMoney(order.total) },
         { label: "Order id", value: <Copyable text={order.id} name="order id" /> },
         {

@@ -1,4 +1,5 @@
-import type { Order, OrderContent } from "../api/api";
+import type { Order } from "../api/api";
+import { CONTENT, contentOf, type OrderContent } from "./content";
 import { formatInstant, formatMoney } from "./format";
 
 export interface Difference {
@@ -9,9 +10,10 @@ export interface Difference {
 
 const instant = (value: string | undefined): string => (value ? formatInstant(value) : "-");
 
-const SHOWN: [string, (order: Order) => string][] = [
-  ["Restaurant", (order) => order.restaurant_id],
-  ["Quantity", (order) => order.quantity],
+type Shown = [label: string, show: (order: Order) => string];
+
+const SHOWN: Shown[] = [
+  ...CONTENT.map(({ label, name }): Shown => [label, (order) => contentOf(order)[name] || "-"]),
   ["Total", (order) => formatMoney(order.total)],
   ["Status", (order) => order.order_status],
   ["Accepted", (order) => instant(order.accepted_at)],
@@ -29,4 +31,4 @@ export const differencesOf = (before: Order, after: Order): Difference[] =>
 
 /** Returns true if the order has that content. */
 export const hasContent = (order: Order, content: OrderContent): boolean =>
-  order.restaurant_id === content.restaurant_id && order.quantity === content.quantity;
+  CONTENT.every(({ name }) => contentOf(order)[name] === content[name]);

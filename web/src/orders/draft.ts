@@ -1,10 +1,10 @@
-import type { OrderContent } from "../api/api";
+import type { Fields } from "./content";
 
 /** An unsent form. A sign-in carries it along and back. */
 export interface Draft {
   /** Page of the form. */
   path: string;
-  content: OrderContent & { user_id?: string };
+  content: Fields;
 }
 
 let draft: Draft | undefined;

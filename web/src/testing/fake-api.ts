@@ -123,7 +123,7 @@ export class FakeApi {
       this.orders.delete(id);
       return new HttpResponse(null, { status: 204 });
     }
-    const content = JSON.parse(request.body) as Pick<Order, "restaurant_id" | "quantity">;
+    const content = JSON.parse(request.body) as Partial<Order>;
     const changed = { ...order, ...content, version: order.version + 1 };
     this.put(changed);
     return HttpResponse.json(changed);
