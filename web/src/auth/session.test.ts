@@ -1,6 +1,7 @@
 import { http, HttpResponse } from "msw";
 import { describe, expect, test, vi } from "vitest";
 
+import { initialContent } from "../orders/content";
 import { currentDraft, forgetDraft, keepDraft } from "../orders/draft";
 import { ANN, CONFIG, FakeBrowser, FakeSignIn, signedIn } from "../testing/fake-sign-in";
 import { server } from "../testing/server";
@@ -38,7 +39,7 @@ describe("a sign-in", () => {
     const signIn = new FakeSignIn();
     const browser = new FakeBrowser();
     const session = await signedIn(browser, "/orders/new");
-    keepDraft("/orders/new", { restaurant_id: "Restaurant 3", quantity: "7" });
+    keepDraft("/orders/new", { ...initialContent(), quantity: "7" });
 
     /** Leaves for the sign-in and comes back. */
     const signInAgain = async (session: Session) => {
@@ -62,7 +63,7 @@ describe("a sign-in", () => {
     new FakeSignIn();
     const browser = new FakeBrowser();
     const session = await signedIn(browser, "/orders/new?a=b");
-    keepDraft("/orders/new", { restaurant_id: "Restaurant 3", quantity: "7" });
+    keepDraft("/orders/new", { ...initialContent(), quantity: "7" });
     browser.left.length = 0;
     void session.refused();
     await vi.waitFor(() => browser.authorizeUrl);
