@@ -245,6 +245,13 @@ def test_the_api_document_has_every_kind_of_problem() -> None:
     assert {row for row in rows if row[1] != "no-such-route"} == kinds_of_responses(document)
 
 
+def test_the_api_document_has_every_field_of_an_order() -> None:
+    table = (ROOT / "docs/api.md").read_text().partition("| field | set by | meaning |\n")[2].partition("\n\n")[0]
+    described = [name for row in table.splitlines() for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])]
+    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    assert sorted(described) == sorted(document["components"]["schemas"]["Order"]["properties"])
+
+
 @pytest.mark.parametrize(
     ("mistake", "problem"),
     [
