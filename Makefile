@@ -186,6 +186,10 @@ arm64-check: ## Calls each arm64 zip with its sample event (after make tools rel
 	@python3 tools/arm64_zips.py $(ORDER_API_STAGING)
 	tools/run local run -- cargo test --locked --workspace --test e2e events::every_function -- --nocapture
 
+.PHONY: extend-check
+extend-check: tools web/node_modules web/e2e/node_modules ## Follows docs/extend.md in a copy: adds a field to an order, and tests it
+	@python3 -u tools/extend.py
+
 .PHONY: host-build
 host-build: ## Builds the functions for this machine in target/local
 	@python3 tools/host_build.py
