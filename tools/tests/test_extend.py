@@ -69,7 +69,7 @@ def test_the_commands_rename_everything(root: Path, tmp_path: Path, recipe: Call
     extend.copy_files(root, tmp_path)
     for command in (("init", "--quiet"), ("add", "--all")):
         subprocess.run(("git", *command), cwd=tmp_path, check=True)
-    block = re.search(r"^```sh\n(.*?)^export", recipe("Rename it"), re.MULTILINE | re.DOTALL)
+    block = re.search(r"^```sh\n(.*?)^make ", recipe("Rename it"), re.MULTILINE | re.DOTALL)
     subprocess.run(("bash", "-euo", "pipefail", "-c", block[1]), cwd=tmp_path, check=True)
     left = [path for path in extend.tracked(tmp_path) if NAME.search((tmp_path / path).read_bytes().decode("latin-1"))]
     assert left == [Path("docs/extend.md")]
