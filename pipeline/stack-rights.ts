@@ -210,16 +210,25 @@ export function stackRights(place: Place, stack: string, boundary: pulumi.Output
       [place.arn("logs", `log-group:/${stack}/*`), place.arn("logs", `log-group:/aws/apigateway/${stack}*`)],
     ),
     allow(["logs:DescribeLogGroups", "logs:DescribeResourcePolicies"], [place.arn("logs", "*")]),
+    allowEverywhere("QueryDefinitionsAreNoResources", [
+      "logs:DeleteQueryDefinition",
+      "logs:DescribeQueryDefinitions",
+      "logs:PutQueryDefinition",
+    ]),
+    // A dashboard has the name of its stack, and belongs to no region.
     allow(
       [
         "cloudwatch:DeleteAlarms",
+        "cloudwatch:DeleteDashboards",
         "cloudwatch:DescribeAlarms",
+        "cloudwatch:GetDashboard",
         "cloudwatch:ListTagsForResource",
+        "cloudwatch:PutDashboard",
         "cloudwatch:PutMetricAlarm",
         "cloudwatch:TagResource",
         "cloudwatch:UntagResource",
       ],
-      [place.arn("cloudwatch", `alarm:${named}`)],
+      [place.arn("cloudwatch", `alarm:${named}`), place.globalArn("cloudwatch", `dashboard/${stack}`)],
     ),
     // The id of an API is not known before it is made.
     allow(

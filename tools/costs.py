@@ -54,6 +54,7 @@ PRICES = {
     "Logs, storage": listed(0.03, "GB and month", "AmazonCloudWatch", "2026-09-22"),
     "Alarms": listed(0.10, "metric and month", "AmazonCloudWatch", "2026-09-22"),
     "Metrics": on_page(0.30, "metric and month", "cloudwatch"),
+    "Dashboards": on_page(3.00, "dashboard and month", "cloudwatch"),
     "Data sent to the internet": listed(0.09, "GB", "AWSDataTransfer", "2026-09-16"),
     "Secrets Manager": listed(0.40, "secret and month", "AWSSecretsManager", "2026-09-11"),
     "S3": listed(0.023, "GB and month", "AmazonS3", "2026-09-28"),
@@ -271,9 +272,10 @@ def idle_table() -> str:
     alarms = [resource for resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm"]
     canary = sum(metrics_of(alarm) for alarm in alarms if alarm.get("Condition") == "HasCanary")
     always = sum(map(metrics_of, alarms)) - canary
-    # A filter that takes its value from the line gets one from each sweep. The others have no data without traffic.
+    # A filter that also takes zeros gets one from each sweep. The others have no data without traffic.
     filters = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Logs::MetricFilter"]
-    own = sum(metric["MetricValue"].startswith("$.") for one in filters for metric in one["MetricTransformations"])
+    own = sum(">= 0" in one["FilterPattern"] for one in filters)
+    dashboards = [resource["Type"] for resource in resources].count("AWS::CloudWatch::Dashboard")
     queues = [resource["Type"] for resource in resources].count("AWS::Lambda::EventSourceMapping")
     polls = queues * POLLS_A_MINUTE * 60 * 24 * DAYS
     schedule = re.search(r"Schedule: rate\((\d+) minutes\)", Path("template.yaml").read_text())
@@ -288,6 +290,11 @@ def idle_table() -> str:
     lines = [
         ("stack: alarms, with `PaidMonitoring`", counted(always, "metric"), always * PRICES["Alarms"].usd),
         ("stack: alarms of the canary, in prod", counted(canary, "metric"), canary * PRICES["Alarms"].usd),
+        (
+            "stack: dashboard, with `PaidMonitoring`",
+            counted(dashboards, "dashboard"),
+            dashboards * PRICES["Dashboards"].usd,
+        ),
         ("stack: the metric of the sweep", counted(own, "metric"), own * PRICES["Metrics"].usd),
         (
             "stack: Lambda polls the queues",

@@ -34,6 +34,7 @@ interface Action {
 /** Statements for which AWS has no narrower resource. The reasons stand beside them in the code. */
 const EVERYWHERE = [
   "EventSourceMappingHasNoArnYet",
+  "QueryDefinitionsAreNoResources",
   "SubscriptionsAreNoResources",
   "TracesAreNoResources",
   "UserPoolHasNoArnYet",

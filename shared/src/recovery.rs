@@ -1,6 +1,7 @@
 //! The recovery of orders whose execution failed, timed out or was stopped, and the sweep, which finds those whose status
 //! event was lost.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::ops::Add;
@@ -14,7 +15,7 @@ use tracing::Instrument;
 use crate::aws::{StateMachine, Topic};
 use crate::environment::{self, EnvironmentError};
 use crate::lambda::{MessageError, TaskError};
-use crate::order::{Order, OrderKey, Step, Timestamp};
+use crate::order::{Order, OrderKey, Refund, Step, Timestamp};
 use crate::providers::{PaymentProvider, Restaurant};
 use crate::store::{IdempotencyRecords, Orders, is_too_old};
 use crate::workflow::Submission;
@@ -84,11 +85,21 @@ impl Recovery {
     /// Takes an order to its end, from the facts in the table. Repeating it is safe. An order whose execution is running is
     /// left alone: the execution may have been redriven, or be waiting for the restaurant.
     pub async fn recover(&self, key: &OrderKey, trace: Option<&str>) -> Result<(), Cause> {
+        let found = self.find(key).await?;
+        self.finish(key, steps::next(found.as_ref()), trace).await
+    }
+
+    /// The order; none if its execution is running.
+    async fn find(&self, key: &OrderKey) -> Result<Option<Order>, Cause> {
         telemetry::set_order_id(key.id);
         if self.state_machine.is_running(key.id).await? {
-            return Ok(());
+            return Ok(None);
         }
-        let mut next = steps::next(self.orders.find(key).await?.as_ref());
+        Ok(self.orders.find(key).await?)
+    }
+
+    /// Takes an order to its end, from its next step.
+    async fn finish(&self, key: &OrderKey, mut next: Step, trace: Option<&str>) -> Result<(), Cause> {
         // More steps than an order has.
         for _ in 0..10 {
             next = match Way::of(next) {
@@ -205,11 +216,17 @@ impl Sweep {
         // What can be listed is recovered, even if the other list is not available.
         let keys = orders.as_deref().unwrap_or_default();
         let failed = not_among(keys, executions.as_deref().unwrap_or_default());
+        let owed = Cell::new(Owed::default());
         let recovered = tokio::join!(
-            Swept::all(keys, async |key| self.recovery.recover(key, None).await),
+            Swept::all(keys, async |key| {
+                let found = self.recovery.find(key).await?;
+                owed.update(|owed| owed.with(found.as_ref()));
+                self.recovery.finish(key, steps::next(found.as_ref()), None).await
+            }),
             Swept::all(failed, async |execution| self.recover_execution(execution).await),
         );
         orders?;
+        owed.get().log();
         executions?;
         Ok(recovered.0 + recovered.1)
     }
@@ -239,6 +256,40 @@ fn not_among<'a>(orders: &[OrderKey], executions: &'a [String]) -> Vec<&'a str> 
     let ids: HashSet<_> = orders.iter().map(|key| key.id.to_string()).collect();
     let name = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
     executions.iter().map(String::as_str).filter(|arn| !ids.contains(&name(arn))).collect()
+}
+
+/// Refunds that a sweep has found: those of the orders that it took up, before it requests them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Owed {
+    /// Number of refunds that are requested automatically.
+    refunds: u64,
+    /// Number of refunds that an operator must make or look into.
+    by_hand: u64,
+    /// Sum of both, in minor units of the currency: what is owed at most. Some of these payments may not have been made.
+    minor_units: u64,
+}
+
+impl Owed {
+    /// The sum with the refund of one more order.
+    fn with(self, order: Option<&Order>) -> Self {
+        let Some(order) = order else { return self };
+        let (refunds, by_hand) = match order.refund() {
+            Some(Refund::Owed) => (1, 0),
+            Some(Refund::Failed | Refund::Unknown) => (0, 1),
+            Some(Refund::Made) | None => return self,
+        };
+        Self {
+            refunds: self.refunds + refunds,
+            by_hand: self.by_hand + by_hand,
+            minor_units: self.minor_units + order.total().map_or(0, |total| total.amount),
+        }
+    }
+
+    /// Logs the sums; the template's metric filters make metrics of them.
+    fn log(self) {
+        let Self { refunds, by_hand, minor_units } = self;
+        tracing::info!(refunds_owed = refunds, refunds_by_hand = by_hand, owed_minor_units = minor_units, "owed");
+    }
 }
 
 /// Result of a sweep.
@@ -314,6 +365,25 @@ mod tests {
         let executions = [arn(&key.id.to_string()), arn("01857488-ed35-7c3a-b3a1-3c1cf4a3e2b1")];
         assert_eq!(not_among(&[key], &executions), [&executions[1]]);
         assert_eq!(not_among(&[], &executions), [&executions[0], &executions[1]]);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_logs_what_is_owed() {
+        let (now, then) = (Timestamp::now(), Timestamp::now().before(Duration::from_hours(48)));
+        let accepted = fixtures::order().accepted(then).unwrap();
+        let maybe_paid = accepted.payment_unknown(then).unwrap();
+        let paid = accepted.paid(then).unwrap().refused("closed", then).unwrap();
+        let unknown = maybe_paid.refund_not_found(&maybe_paid, now).unwrap();
+        let failed = paid.refund_not_found(&paid, now).unwrap();
+        let made = failed.refunded(now).unwrap();
+        let found = [None, Some(&accepted), Some(&maybe_paid), Some(&unknown), Some(&failed), Some(&made)];
+        for (found, expected) in [(&found[..], (1, 2, 9000)), (&[], (0, 0, 0))] {
+            let log = async || found.iter().fold(Owed::default(), |owed, order| owed.with(*order)).log();
+            let [line] = <[Value; 1]>::try_from(telemetry::logged(log).await).unwrap();
+            let number = |field: &str| line[field].as_u64().unwrap();
+            let logged = (number("refunds_owed"), number("refunds_by_hand"), number("owed_minor_units"));
+            assert_eq!(logged, expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ class Line(NamedTuple):
     # Each field with its expression, which is its name if the field is a variable.
     fields: dict[str, str]
     message: str
-    # Strings of the source file: those that may be put into the message.
+    # Strings that may be put into the message: of the source file, and of functions that have the name of a variable.
     strings: frozenset[str]
 
     def has(self, field: str) -> bool:
@@ -43,6 +43,11 @@ class Line(NamedTuple):
             return self.can_say(text)
         # The only other field whose texts are known.
         return field in {"function", "span.function"} and self.has(field) and text in FUNCTIONS
+
+
+def strings(text: str) -> list[str]:
+    """Returns the strings in a text."""
+    return re.findall(STRING, text)
 
 
 def arguments(text: str) -> list[str]:
@@ -76,16 +81,24 @@ def sources() -> list[str]:
     return [file.read_text().split("#[cfg(test)]\nmod ")[0] for file in files]
 
 
+def returned(function: str) -> list[str]:
+    """Returns the strings in the functions of that name."""
+    bodies = re.compile(rf"\bfn {function}\(.*?\n    \}}\n", re.DOTALL)
+    return [string for text in sources() for body in bodies.findall(text) for string in strings(body)]
+
+
 def logged_lines() -> list[Line]:
     """Returns the kinds of lines that the functions log, from the macros in their sources."""
     lines = []
     for text in sources():
-        strings = frozenset(re.findall(STRING, text))
+        of_file = frozenset(strings(text))
         for macro in re.finditer(r"\btracing::(?:error|warn|info|debug|trace)!\(", text):
             of_macro = arguments(text[macro.end() :])
             first = next(n for n, argument in enumerate(of_macro) if argument.startswith('"'))
             fields = dict(map(named, of_macro[:first]))
-            lines.append(Line(fields, re.fullmatch(STRING, of_macro[first])[1], strings))
+            message = re.fullmatch(STRING, of_macro[first])[1]
+            named_after = [returned(name) for name in re.findall(r"\{(\w+)\}", message)]
+            lines.append(Line(fields, message, of_file.union(*named_after)))
     return lines
 
 
@@ -209,12 +222,17 @@ def metric_problems(template: dict, metric: dict) -> list[str]:
     return problems + [f"{d['Name']} is {d['Value']}" for d in wrong]
 
 
+def ids_in(expression: str | dict) -> set[str]:
+    """Returns the ids that an expression uses."""
+    text = expression["Fn::Sub"] if isinstance(expression, dict) else expression
+    return set(re.findall(r"(?<![\w{:])[a-z]\w*", text))
+
+
 def math_problems(metrics: list[dict]) -> list[str]:
     """Returns ids that the expression or the metrics have alone, and all results if there is not exactly one."""
     ids = {metric["Id"] for metric in metrics if "MetricStat" in metric}
     (expression,) = [m["Expression"] for m in metrics if "Expression" in m]
-    text = expression["Fn::Sub"] if isinstance(expression, dict) else expression
-    used = ids if "METRICS()" in text else set(re.findall(r"(?<![\w{:])[a-z]\w*", text))
+    used = ids if expression == "SUM(METRICS())" else ids_in(expression)
     results = [metric["Id"] for metric in metrics if metric.get("ReturnData", True)]
     return sorted(used ^ ids) + (results if len(results) != 1 else [])
 
@@ -227,6 +245,44 @@ def alarm_problems(template: dict, alarm: dict) -> list[str]:
     return [problem for stat in stats for problem in metric_problems(template, stat)] + math_problems(alarm["Metrics"])
 
 
+class Row(NamedTuple):
+    """A row of a widget: a metric, as an alarm would name it, or an expression."""
+
+    metric: dict | None
+    options: dict
+
+
+def rows(widget: dict) -> list[Row]:
+    """Returns the rows of a widget, each with what the dots in it stand for, and with the options of the widget."""
+    found, above = [], []
+    for row in widget["properties"]["metrics"]:
+        is_plain = not isinstance(row[-1], dict) or bool({"Ref", "Fn::Sub", "Fn::GetAtt"} & row[-1].keys())
+        names, options = (row, {}) if is_plain else (row[:-1], row[-1])
+        options = {name: widget["properties"].get(name) for name in ("stat", "period")} | options
+        above = [above[n] if name == "." else name for n, name in enumerate(names)] or above
+        metric = None
+        if names:
+            namespace, name, *dimensions = above
+            pairs = zip(dimensions[::2], dimensions[1::2], strict=True)
+            named = [{"Name": dimension, "Value": value} for dimension, value in pairs]
+            metric = {"Namespace": namespace, "MetricName": name, "Dimensions": named}
+        found.append(Row(metric, options))
+    return found
+
+
+def widget_problems(template: dict, widget: dict) -> list[str]:
+    """Returns what is wrong with the metrics of a widget, their statistics, and the ids in its expressions."""
+    of_widget = rows(widget)
+    problems = [p for row in of_widget if row.metric for p in metric_problems(template, row.metric)]
+    statistics = [row.options["stat"] for row in of_widget if row.metric]
+    known = re.compile(r"Average|Maximum|Minimum|SampleCount|Sum|p\d\d")
+    problems += [f"the statistic {one}" for one in statistics if not known.fullmatch(str(one))]
+    ids = {row.options["id"] for row in of_widget if row.metric and "id" in row.options}
+    hidden = {row.options.get("id") for row in of_widget if row.options.get("visible") is False}
+    used = {name for row in of_widget if "expression" in row.options for name in ids_in(row.options["expression"])}
+    return problems + sorted(used - ids) + [f"{name} is neither shown nor used" for name in hidden - used]
+
+
 QUERY_WORDS = {"as", "asc", "bin", "by", "count", "desc", "display", "fields", "filter", "ispresent", "like", "limit"}
 QUERY_WORDS |= {"and", "avg", "in", "max", "min", "not", "or", "pct", "sort", "stats", "sum"}
 # Fields that CloudWatch Logs Insights adds to each line.
@@ -234,8 +290,16 @@ QUERY_FIELDS = {"@timestamp", "@message", "@logStream", "@log"}
 
 
 def query_problems(query: str) -> list[str]:
-    """Returns the words of a Logs Insights query that are neither a part of the language nor a field that is logged."""
-    fields = FIELDS_OF_ALL | SPAN_FIELDS | QUERY_FIELDS | {field for line in logged_lines() for field in line.fields}
+    """Returns what no line of the code has: fields, messages and functions that a Logs Insights query names."""
+    lines = logged_lines()
+    fields = FIELDS_OF_ALL | SPAN_FIELDS | QUERY_FIELDS | {field for line in lines for field in line.fields}
     fields |= set(re.findall(r" as (\w+)", query))
     words = re.findall(r"(?<![\w.@])[@a-zA-Z_][\w.]*", re.sub(STRING, "", query))
-    return [word for word in words if word not in fields | QUERY_WORDS]
+    compared = re.findall(rf"([\w.]+) = {STRING}", query)
+    compared += [
+        (field, text) for field, texts in re.findall(r"([\w.]+) in \[(.*?)\]", query) for text in strings(texts)
+    ]
+    # Any text may be the id of an order.
+    texts = [(field, text) for field, text in compared if field != "span.order_id"]
+    unknown = [text for field, text in texts if not any(line.can_be(field, text) for line in lines)]
+    return [word for word in words if word not in fields | QUERY_WORDS] + unknown

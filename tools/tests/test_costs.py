@@ -86,6 +86,17 @@ def test_a_metric_from_log_lines_is_billed_if_each_sweep_reports_it() -> None:
     assert "| stack: the metric of the sweep | 1 metric | 0.30 |\n" in costs.idle_table()
 
 
+def test_a_dashboard_is_billed() -> None:
+    assert "| stack: dashboard, with `PaidMonitoring` | 1 dashboard | 3.00 |\n" in costs.idle_table()
+
+
+def test_the_document_counts_the_other_metrics_from_log_lines() -> None:
+    resources = yaml_parse(Path("template.yaml").read_text())["Resources"].values()
+    filters = [resource for resource in resources if resource["Type"] == "AWS::Logs::MetricFilter"]
+    count = {10: "Ten"}[len(filters) - 1]
+    assert f"\n- {count} more metrics come from log lines." in costs.DOCUMENT.read_text()
+
+
 def test_the_index_has_the_partitions_that_the_sweep_reads(root: Path) -> None:
     form = (root / "shared/src/order/form.rs").read_text()
     assert f"PARTITIONS: [&str; {costs.PARTITIONS}]" in form

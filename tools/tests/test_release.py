@@ -66,7 +66,8 @@ def test_a_function_is_called_by_its_alias_only(env: str, template: dict, releas
         found = resources[reference["Ref"]]["Properties"]
         assert (found["Name"], found["FunctionName"]) == ("live", {"Ref": name})
     # What makes an alias or a version, watches one or moves one names the function. Nothing else does.
-    made = {"AWS::Lambda::Alias", "AWS::Lambda::Version", "AWS::CloudWatch::Alarm", "AWS::IAM::Role"}
+    made = {"AWS::Lambda::Alias", "AWS::Lambda::Version", "AWS::IAM::Role"}
+    made |= {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
     callers = {name: r for name, r in resources.items() if r["Type"] not in made or name == "OrderStateMachineRole"}
     text = json.dumps([callers, released(env)["Outputs"]])
     named = re.findall(r'"(?:Ref|Fn::GetAtt)": \[?"(\w+Function)"|\$\{(\w+Function)[.}]', text)

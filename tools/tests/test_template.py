@@ -165,13 +165,32 @@ def translate(template: dict, **parameters: str) -> dict:
         if "AllowedValues" in template["Parameters"][name]:
             template["Parameters"][name] |= {"Default": value, "AllowedValues": [value]}
     for resource in template["Resources"].values():
-        # The one use of AWS::LanguageExtensions: a DeletionPolicy looked up in a map.
+        # The uses of AWS::LanguageExtensions: a DeletionPolicy looked up in a map, and an object as a JSON string.
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if isinstance(resource.get(policy), dict):
                 table, environment, key = resource[policy]["Fn::FindInMap"]
                 resource[policy] = template["Mappings"][table][values[environment["Ref"]]][key]
+        if resource["Type"] == "AWS::CloudWatch::Dashboard":
+            resource["Properties"]["DashboardBody"] = json_string(resource["Properties"]["DashboardBody"])
     del template["Mappings"]["DataByEnvironment"]
     return transform(packaged(template), values, NoManagedPolicies())
+
+
+def json_string(function: dict) -> dict:
+    """Returns what AWS makes of Fn::ToJsonString: a string into which CloudFormation puts what it knows later."""
+    later = {}
+
+    def stands_for(value: object) -> object:
+        if isinstance(value, list):
+            return [stands_for(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if re.fullmatch(r"Ref|Fn::\w+", next(iter(value))):
+            later[f"Value{len(later)}"] = value
+            return f"${{Value{len(later) - 1}}}"
+        return {key: stands_for(item) for key, item in value.items()}
+
+    return {"Fn::Sub": [json.dumps(stands_for(function["Fn::ToJsonString"])), later]}
 
 
 def packaged(template: dict) -> dict:
@@ -766,6 +785,7 @@ def test_cfn_lint_accepts_the_translated_template(translated: dict, tmp_path: Pa
         ("ORDERS_TABLE: !Ref OrdersTable", "ORDERS_TABLE: !Ref OrderTable"),
         ("DestinationArn: !GetAtt ApiAccessLogs.Arn", "DestinationArn: !GetAtt AccessLogs.Arn"),
         ("UserPoolArn: !GetAtt UserPool.Arn", "UserPoolArn: !GetAtt Users.Arn"),
+        ("- !GetAtt QueuesAlarm.Arn", "- !GetAtt QueueAlarm.Arn"),
     ],
 )
 def test_a_mistake_is_noticed(root: Path, tmp_path: Path, right: str, wrong: str) -> None:
