@@ -99,7 +99,7 @@ docker:
 free-%: prerequisites
 	@python3 tools/port.py $(foreach name,$(subst +, ,$*),'$(name)=$($(name))')
 
-# The system that `url` and `token` ask: a deployed stack if one is named, or else that of `make dev`.
+# The system that `url`, `token`, `status` and `follow` ask: a deployed stack if one is named, else that of `make dev`.
 ASKED = $(if $(ON_STACK),--config-env $(ENV) $(ON_STACK),--port $(PORT))
 
 .PHONY: url
@@ -114,6 +114,16 @@ token: override export PASSWORD := $(value PASSWORD)
 token: $(if $(ON_STACK),check-stack) ## Prints an access token for that API (STACK=name SCOPE="orders/read", or PERSON=email PASSWORD=...)
 	@tools/run local token $(ASKED) $${SCOPE:+--scope="$$SCOPE"} \
 	  $${PERSON:+--person="$$PERSON" --password="$$PASSWORD"}
+
+.PHONY: status
+status: $(if $(ON_STACK),check-stack) ## Shows the state of the system on one screen (PORT=4566, or STACK=name ENV=dev)
+	@tools/run local status $(ASKED)
+
+.PHONY: follow
+# Taken from the command line only, as it was typed.
+follow: override export ORDER := $(if $(filter command,$(origin ORDER)),$(value ORDER))
+follow: $(if $(ON_STACK),check-stack) ## Shows all that happened to an order (ORDER=id PORT=4566, or STACK=name ENV=dev)
+	@tools/run local follow $(ASKED) --order="$$ORDER"
 
 .PHONY: test
 test: ## Runs all tests and prints the time of each phase

@@ -1,19 +1,23 @@
 //! The local stack: an emulated AWS (MiniStack) on this machine, to which the real `sam deploy` deploys the real template.
 //! Also the outputs and the users of any deployed stack.
 //!
-//! `make dev`, the end-to-end tests and `make verify` use this crate. The Makefile provides the tools in `.tools/` and
-//! the functions' builds for this machine in `target/local/`.
+//! `make dev`, `make status`, `make follow`, the end-to-end tests and `make verify` use this crate. The Makefile
+//! provides the tools in `.tools/` and the functions' builds for this machine in `target/local/`.
 
+mod alarms;
 mod deploy;
 mod emulator;
 mod environment;
+pub mod follow;
 mod group;
 pub mod invoke;
 pub mod logs;
 pub mod samples;
 mod serve;
+mod shown;
 pub mod sign_in;
 mod stack;
+pub mod status;
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach, free_port};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_cloudwatchlogs::Client;
 use chrono::{DateTime, Local, Utc};
 use serde::Deserialize;
+use shared::order::{OrderId, Timestamp};
 
 use crate::Stack;
 
@@ -46,6 +47,29 @@ pub async fn lines_of(client: &Client, group: &str) -> anyhow::Result<Vec<String
     Ok(events(client, group, 0).await?.into_iter().map(|(_, message)| message).collect())
 }
 
+/// Returns the lines about an order as they are shown, without their time and the order's id. Needs
+/// `logs:FilterLogEvents`.
+pub async fn about(stack: &Stack, id: OrderId) -> anyhow::Result<Vec<(DateTime<Utc>, String)>> {
+    let client = Client::new(&stack.sdk_config().await);
+    // The instant of the id is that of the order's creation. A minute more, because clocks differ.
+    let now = Timestamp::now();
+    let from = (now.before(id.age(now)).epoch_seconds() - 60).max(0) * 1000;
+    let id = id.to_string();
+    let events = if stack.endpoint.is_some() {
+        // The emulator does not filter.
+        events(&client, &stack.function_logs, from).await?
+    } else {
+        let found = client.filter_log_events().log_group_name(&stack.function_logs).start_time(from);
+        let found = found.filter_pattern(format!(r#"{{ $.span.order_id = "{id}" }}"#)).into_paginator().send();
+        let pages = found.collect::<Result<Vec<_>, _>>().await?;
+        let found = pages.into_iter().flat_map(|page| page.events.unwrap_or_default());
+        found.filter_map(|event| Some((event.timestamp?, event.message?))).collect()
+    };
+    let lines = events.iter().filter_map(|(_, message)| serde_json::from_str::<Line>(message).ok());
+    let lines = lines.filter(|line| line.span.order_id.as_ref() == Some(&id));
+    Ok(lines.map(|line| (line.timestamp, line.text(""))).collect())
+}
+
 /// Returns the events of a log group from this instant on, in milliseconds since 1970. They are read stream by stream:
 /// the emulator's `FilterLogEvents` leaves out what is beyond 10,000 events.
 async fn events(client: &Client, group: &str, from: i64) -> anyhow::Result<Vec<Event>> {
@@ -84,6 +108,20 @@ struct Span {
     order_id: Option<String>,
 }
 
+impl Line {
+    /// The line as it is shown, after its time.
+    fn text(&self, order: &str) -> String {
+        let result = self.status.map_or_else(|| self.message.clone(), |status| format!("{status} {}", self.route));
+        let duration = self.duration_ms.map(|ms| format!(" {ms:.1} ms")).unwrap_or_default();
+        let function = self.function.as_deref().or(self.span.function.as_deref()).unwrap_or_default();
+        let mut text = format!("{:5} {function:15} {result}{duration}", self.level);
+        for part in [order, self.error.as_deref().unwrap_or_default()].iter().filter(|part| !part.is_empty()) {
+            text = format!("{text}  {part}");
+        }
+        text
+    }
+}
+
 /// Returns a line as it is shown, or nothing for a line that Lambda itself logs around each call.
 fn readable(message: &str) -> Option<String> {
     let message = message.trim_end();
@@ -92,13 +130,7 @@ fn readable(message: &str) -> Option<String> {
     }
     let Ok(line) = serde_json::from_str::<Line>(message) else { return Some(message.to_owned()) };
     let time = line.timestamp.with_timezone(&Local).format("%H:%M:%S%.3f");
-    let result = line.status.map_or(line.message, |status| format!("{status} {}", line.route));
-    let duration = line.duration_ms.map(|ms| format!(" {ms:.1} ms")).unwrap_or_default();
-    let function = line.function.or(line.span.function).unwrap_or_default();
-    let order = line.span.order_id.unwrap_or_default();
-    let error = line.error.unwrap_or_default();
-    let shown = format!("{time} {:5} {function:15} {result}{duration}  {order}  {error}", line.level);
-    Some(shown.trim_end().to_owned())
+    Some(format!("{time} {}", line.text(line.span.order_id.as_deref().unwrap_or_default())))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
 use local::sign_in::{self, Person};
 use local::{
-    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, command_for, deploy, free_port, logs, region,
-    sample_event, samples, without_proxy,
+    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, command_for, deploy, follow, free_port, logs, region,
+    sample_event, samples, status, without_proxy,
 };
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,6 +63,19 @@ enum Verb {
         /// Password of that person
         #[arg(long, requires = "person")]
         password: Option<String>,
+    },
+    /// Prints the state of a running system on one screen; exits with 0 even if something needs attention
+    Status {
+        #[command(flatten)]
+        system: System,
+    },
+    /// Prints everything that happened to an order, in the order of time, and what is charged, refunded and owed
+    Follow {
+        #[command(flatten)]
+        system: System,
+        /// Id of the order, or its `Location`: `orders/{user}/order/{id}`
+        #[arg(long)]
+        order: String,
     },
     /// Prints a running system as the tests read it from the variable `ORDER_API_STACK`
     Stack {
@@ -130,6 +143,8 @@ async fn main() -> ExitCode {
                 let person = person.zip(password).map(|(email, password)| Person { email, password });
                 token(&system.find().await?, scope.as_deref(), person).await
             }
+            Verb::Status { system } => Ok(shown(&status::status(&system.find().await?).await?)),
+            Verb::Follow { system, order } => Ok(shown(&follow::follow(&system.find().await?, &order).await?)),
             Verb::Stack { system } => Ok(shown(&system.find().await?.to_environment()?.1)),
             Verb::Invoke { function, event, port } => invoke(&function, event, port).await,
             Verb::Run { empty: true, concurrency, command } => run_empty(concurrency, &command).await,
@@ -184,7 +199,9 @@ async fn dev(port: u16, web_port: u16) -> anyhow::Result<ExitCode> {
     .await?;
     let mut web = step("Starting the web UI", Server::web(&stack, web_port)).await?;
     let token = sign_in::machine_token(&stack, None).await?;
-    let _file = StackFile::write(port, &stack)?;
+    // Here the web UI is served from the sources.
+    let web_url = format!("http://localhost:{web_port}");
+    let _file = StackFile::write(port, &Stack { web_url: web_url.clone(), ..stack.clone() })?;
 
     let (api, table) = (&stack.api_url, &stack.orders_table);
     let people: Vec<_> = people.iter().map(|person| format!("  {:18} {}", person.email, person.password)).collect();
@@ -193,7 +210,7 @@ async fn dev(port: u16, web_port: u16) -> anyhow::Result<ExitCode> {
         r#"
 Order API is running. Ctrl-C stops it and deletes its data.
 
-  Web UI     http://localhost:{web_port}
+  Web UI     {web_url}
   API        {api}
   Table      {table}, at {endpoint}
 

@@ -66,6 +66,10 @@ def test_values_reach_the_program_as_they_were_typed(root: Path, cargo: Path) ->
     assert json.loads(ran.stdout) == expected
     assert json.loads(make(cargo, "token", cwd=root).stdout) == expected[:3]
     assert "Order a$b\n" in make(cargo, "settle", "ORDER=a$b", cwd=root).stdout
+    ran = make(cargo, "follow", "ORDER=orders/a$b/order/1", "PORT=4600", cwd=root)
+    assert json.loads(ran.stdout) == ["follow", "--port", "4600", "--order=orders/a$b/order/1"]
+    ran = make(cargo, "status", "STACK=mine", "ENV=prod", cwd=root)
+    assert json.loads(ran.stdout) == ["status", "--config-env", "prod", "--stack=mine"]
 
 
 @pytest.mark.parametrize(

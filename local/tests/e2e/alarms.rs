@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// Puts a value of one of the stack's own metrics. Not with the SDK: its client of CloudWatch brings a second HTTP stack,
 /// which `deny.toml` refuses.
-async fn put_metric(stack: &Stack, name: &str) {
+pub async fn put_metric(stack: &Stack, name: &str) {
     let namespace = format!("OrderApi/{}", stack.name);
     let form = [
         ("Action", "PutMetricData"),

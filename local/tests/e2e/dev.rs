@@ -80,11 +80,11 @@ async fn paste(line: &str) -> Value {
     serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {ran:?}"))
 }
 
-/// Returns the token that `make token` prints.
-async fn make_token(port: u16, variables: &[(&str, &str)]) -> String {
+/// Returns what a verb of the Makefile prints about the system on this port.
+async fn make(port: u16, verb: &str, variables: &[(&str, &str)]) -> String {
     let mut make = in_a_terminal("make");
     with_dead_proxy(&mut make);
-    make.current_dir("..").args(["--silent", "token", &format!("PORT={port}")]);
+    make.current_dir("..").args(["--silent", verb, &format!("PORT={port}")]);
     let ran = make.args(variables.iter().map(|(name, value)| format!("{name}={value}"))).output().await.unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap().trim().to_owned()
@@ -225,10 +225,13 @@ async fn dev_serves_the_api_prints_working_commands_shows_logs_and_stops_cleanly
 
     for (printed, groups) in [(ann, json!(null)), (admin, json!(["admins"]))] {
         let (email, password) = printed.split_once(' ').unwrap();
-        let token = make_token(port, &[("PERSON", email), ("PASSWORD", password.trim())]).await;
+        let token = make(port, "token", &[("PERSON", email), ("PASSWORD", password.trim())]).await;
         assert_eq!(claims(&token)["cognito:groups"], groups, "{email}");
     }
-    assert_eq!(claims(&make_token(port, &[("SCOPE", "orders/read")]).await)["scope"], "orders/read");
+    assert_eq!(claims(&make(port, "token", &[("SCOPE", "orders/read")]).await)["scope"], "orders/read");
+
+    let screen = make(port, "status", &[]).await;
+    assert!(screen.contains(&format!("Web UI    http://localhost:{web_port}\n")), "{screen}");
 
     let shown = paste_blocks(&first_calls(), port).await;
     assert_eq!(statuses(&shown), ["201", "200", "200", "200", "200", "204", "202"], "{shown}");

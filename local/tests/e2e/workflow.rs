@@ -6,6 +6,7 @@ mod charges;
 mod data;
 mod deliveries;
 mod faults;
+mod operate;
 mod queue;
 
 use std::collections::HashSet;
