@@ -141,7 +141,9 @@ impl Table {
             }
             "DynamoDB_20120810.TransactWriteItems" => {
                 let items = request["TransactItems"].as_array()?;
-                items.iter().for_each(|item| self.put(&item["Put"]));
+                for item in items {
+                    self.put(&item["Put"]);
+                }
                 json!({})
             }
             "DynamoDB_20120810.UpdateItem" => json!({"Attributes": self.order}),
@@ -177,13 +179,11 @@ async fn answer(
         return ([(header::CONTENT_TYPE, "text/xml")], answer).into_response();
     };
     let request = serde_json::from_slice(&body).unwrap_or_default();
-    match locked(&table).answer(target, &request) {
-        Some(answer) => ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer).into_response(),
-        None => {
-            let refusal = json!({"__type": "UnknownOperation", "message": format!("no canned answer to {target}")});
-            (StatusCode::BAD_REQUEST, refusal.to_string()).into_response()
-        }
-    }
+    let answer = locked(&table).answer(target, &request).ok_or_else(|| {
+        let refusal = json!({"__type": "UnknownOperation", "message": format!("no canned answer to {target}")});
+        (StatusCode::BAD_REQUEST, refusal.to_string())
+    });
+    ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer).into_response()
 }
 
 /// A JSON object as an item of DynamoDB.

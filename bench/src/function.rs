@@ -126,9 +126,8 @@ impl<'a> Function<'a> {
         self.aws.fill(self.content);
         let started = Instant::now();
         self.api.send(event.clone())?;
-        let (at, answer) = match self.told().await? {
-            Told::Answer(at, answer) => (at, answer),
-            _ => bail!("the function has asked for an event before it answered"),
+        let Told::Answer(at, answer) = self.told().await? else {
+            bail!("the function has asked for an event before it answered")
         };
         self.ready().await?;
         let answer: Value = serde_json::from_slice(&answer).context("the answer is not JSON")?;

@@ -52,7 +52,7 @@ struct Arguments {
     #[arg(long, requires = "bootstrap", value_parser = variable)]
     env: Vec<(String, String)>,
     /// Number of rounds
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(9..))]
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(9..))]
     rounds: u16,
     /// Write the baseline with which later runs compare
     #[arg(long, conflicts_with_all = ["bootstrap", "only"])]
@@ -88,7 +88,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         samples.named(builds, &arguments.bootstrap, &arguments.event, &arguments.env)?
     };
-    let aws = Aws::start(samples.order("success, published")?, &folder.join("bundle.pem")).await?;
+    let aws = Aws::start(samples.order("recorded")?, &folder.join("bundle.pem")).await?;
 
     let measured = measure::measure(&subjects, &aws, arguments.rounds).await?;
     let growth = match subjects.iter().find(|subject| subject.name == MAIN) {

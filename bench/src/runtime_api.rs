@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
 
 /// Time that a function gets for a call.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 const ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:benchmark";

@@ -75,7 +75,7 @@ impl Samples {
         let mut subjects = vec![floor(folder)?];
         for name in names {
             let content = self.content(state(&name))?;
-            let sample: Value = serde_json::from_slice(&read(&format!("events/{name}.json"))?)?;
+            let sample: Value = serde_json::from_slice(&read(format!("events/{name}.json"))?)?;
             let event = if name == MAIN { list_event(&sample, LISTED, None) } else { sample };
             let bootstrap = folder.join(&name);
             subjects.push(Subject { name, bootstrap, environment: Vec::new(), event: bytes(&event), content });
