@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -11,7 +13,7 @@ const MB_PER_PROCESSOR: u64 = 1769;
 /// Period of the quota. AWS does not publish its own; 20 ms is what others have measured.
 const PERIOD_US: u64 = 20_000;
 
-/// A control group with a quota. It is removed when it is dropped, so its processes must have ended.
+/// A control group with a quota. It is removed when it is dropped; its processes must have ended, or be about to.
 pub struct Share {
     folder: PathBuf,
 }
@@ -50,7 +52,12 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // Nothing to report to: a folder that stays has no process and no effect.
-        let _ = fs::remove_dir(&self.folder);
+        // A process that was killed may still be there for a moment. A folder that stays has no process and no effect.
+        for _ in 0..20 {
+            if fs::remove_dir(&self.folder).is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(10));
+        }
     }
 }
