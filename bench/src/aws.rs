@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
@@ -45,6 +46,7 @@ pub struct Aws {
     pub endpoint: String,
     /// File of the certificates that a function must trust.
     pub bundle: PathBuf,
+    connections: Arc<AtomicUsize>,
     table: Arc<Mutex<Table>>,
 }
 
@@ -53,10 +55,15 @@ impl Aws {
     pub async fn start(listed: &Value, bundle: &Path) -> anyhow::Result<Self> {
         let listener = TlsListener::bind(bundle).await?;
         let endpoint = format!("https://localhost:{}", listener.local_addr()?.port());
-        let table = Arc::new(Mutex::new(Table::new(listed)?));
+        let (connections, table) = (listener.connections.clone(), Arc::new(Mutex::new(Table::new(listed)?)));
         let app = Router::new().fallback(answer).with_state(table.clone());
         tokio::spawn(axum::serve(listener, app).into_future());
-        Ok(Self { endpoint, bundle: bundle.to_owned(), table })
+        Ok(Self { endpoint, bundle: bundle.to_owned(), connections, table })
+    }
+
+    /// Number of connections so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Sets what the table holds.

@@ -16,8 +16,26 @@ pub async fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs whose instructions are counted, at most.
+const RUNS: usize = 3;
+
 /// Instructions of a start with that number of calls, outside the kernel.
-pub async fn instructions(subject: &Subject, aws: &Aws, calls: u32) -> anyhow::Result<u64> {
+///
+/// valgrind makes a function so slow that it may give up a connection or a request, and repeat it. This needs a further
+/// connection, and only adds instructions. So a run with several connections is repeated, and the lowest number counts.
+async fn instructions(subject: &Subject, aws: &Aws, calls: u32) -> anyhow::Result<u64> {
+    let mut lowest = u64::MAX;
+    for _ in 0..RUNS {
+        let before = aws.connections();
+        lowest = lowest.min(instructions_of_a_run(subject, aws, calls).await?);
+        if aws.connections() - before <= 1 {
+            break;
+        }
+    }
+    Ok(lowest)
+}
+
+async fn instructions_of_a_run(subject: &Subject, aws: &Aws, calls: u32) -> anyhow::Result<u64> {
     let file = aws.bundle.with_file_name("callgrind.out");
     let output = format!("--callgrind-out-file={}", file.display());
     let valgrind = ["valgrind".to_owned(), "--tool=callgrind".to_owned(), output];

@@ -94,6 +94,8 @@ async fn stopped() {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(FOLDER)?;
     let folder = fs::canonicalize(FOLDER)?;
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.try_lock().context("another benchmark runs in this checkout; two would disturb each other")?;
     // The functions are built into the same folder as this program.
     let program = std::env::current_exe()?;
     let builds = program.parent().context("the folder of this program")?;

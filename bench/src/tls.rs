@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use axum::serve::Listener;
@@ -20,6 +21,8 @@ const BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/
 
 /// A listener on `localhost` that speaks TLS.
 pub struct TlsListener {
+    /// Number of connections so far.
+    pub connections: Arc<AtomicUsize>,
     tcp: TcpListener,
     acceptor: TlsAcceptor,
 }
@@ -47,7 +50,8 @@ impl TlsListener {
             .with_single_cert(vec![leaf.into(), between.into()], leaf_key.into())?;
         // DynamoDB offers no HTTP/2.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tcp: TcpListener::bind(("localhost", 0)).await?, acceptor: TlsAcceptor::from(Arc::new(config)) })
+        let tcp = TcpListener::bind(("localhost", 0)).await?;
+        Ok(Self { connections: Arc::default(), tcp, acceptor: TlsAcceptor::from(Arc::new(config)) })
     }
 }
 
@@ -71,6 +75,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = Listener::accept(&mut self.tcp).await;
+            self.connections.fetch_add(1, Ordering::Relaxed);
             let _ = stream.set_nodelay(true);
             // A function may end in the middle of its handshake.
             if let Ok(stream) = self.acceptor.accept(stream).await {
