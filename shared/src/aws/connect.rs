@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_call_uses_the_connection_that_an_unsigned_request_has_opened() {
         let (endpoint, requests) = start_service().await;
-        let queue = Queue::new(&sdk(http_client(), &endpoint), format!("{endpoint}/orders"));
+        let queue = Queue::new(&sdk(http_client().unwrap(), &endpoint), format!("{endpoint}/orders"));
         queue.connect().await;
         queue.send("{}", None).await.unwrap();
         let (clients, shown): (Vec<_>, Vec<_>) = requests.lock().unwrap().clone().into_iter().unzip();
@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn each_service_is_asked_for_nothing_but_a_connection() {
         let (endpoint, requests) = start_service().await;
-        let sdk = sdk(http_client(), &endpoint);
+        let sdk = sdk(http_client().unwrap(), &endpoint);
         Orders::new(&sdk, "orders").connect().await;
         IdempotencyRecords::new(&sdk, "records").connect().await;
         StateMachine::new(&sdk, "machine").connect().await;

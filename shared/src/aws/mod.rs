@@ -3,6 +3,7 @@
 //! DynamoDB's client is in [`crate::store`].
 
 mod connect;
+mod http_client;
 mod queue;
 mod secret;
 mod state_machine;
@@ -17,16 +18,15 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
-use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_types::retry::ErrorKind;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::Cause;
-use crate::environment::{self, EnvironmentError};
+use crate::environment;
 
+pub use http_client::{http_builder, http_client};
 pub use queue::Queue;
 pub use secret::secret;
 pub use state_machine::StateMachine;
@@ -95,7 +95,7 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 ///
 /// `aws_config::from_env` would also look for profiles, containers and instances, which no function has. Its code for them
 /// would make each function bigger and its start longer.
-pub fn sdk_config() -> Result<SdkConfig, EnvironmentError> {
+pub fn sdk_config() -> Result<SdkConfig, Cause> {
     let mut config = SdkConfig::builder();
     config.set_endpoint_url(environment::optional("AWS_ENDPOINT_URL"));
     let config = config
@@ -104,7 +104,7 @@ pub fn sdk_config() -> Result<SdkConfig, EnvironmentError> {
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .identity_cache(IdentityCache::lazy().build())
         .service_config(Endpoints)
-        .http_client(Timed(http_client()))
+        .http_client(Timed(http_client()?))
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(
             TimeoutConfig::builder()
@@ -124,18 +124,4 @@ impl LoadServiceConfig for Endpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         environment::optional(&format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_")))
     }
-}
-
-/// HTTP client of the SDK, with ring as rustls' cryptography. The SDK's default, aws-lc, gathers jitter entropy at its
-/// start: tens of milliseconds of a cold start, in a binary that is a third larger.
-#[must_use]
-pub fn http_client() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-}
-
-/// Makes ring the cryptography of rustls in this process, as it is the SDK's. Call it before building a reqwest client:
-/// reqwest is built without a TLS provider of its own.
-pub fn install_tls() {
-    // It fails if a provider is installed already, which is this one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

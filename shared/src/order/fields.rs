@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for Quantity {
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Quantity, E> {
                 // One spelling for each number: neither "+3" nor "03".
                 match value.parse::<u64>() {
-                    Ok(number) if number.to_string() == value => self.visit_u64(number),
+                    Ok(number) if value.starts_with(|first: char| matches!(first, '1'..='9')) => self.visit_u64(number),
                     _ => Err(E::custom(Invalid(Quantity::ALLOWED))),
                 }
             }
@@ -189,7 +189,8 @@ impl<'de> Deserialize<'de> for Quantity {
 }
 
 /// An instant, to the nanosecond. Its wire form is RFC 3339 in UTC, always with nine decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, format = DateTime, example = "2023-01-02T22:06:33.637839308Z",
 ))]
@@ -221,15 +222,24 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Nanos, true))
+impl TryFrom<String> for Timestamp {
+    type Error = Invalid;
+
+    fn try_from(value: String) -> Result<Self, Invalid> {
+        let instant = DateTime::parse_from_rfc3339(&value);
+        instant.map(|at| Self(at.to_utc())).map_err(|_| Invalid("must be an instant in the form of RFC 3339"))
     }
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<Timestamp> for String {
+    fn from(value: Timestamp) -> Self {
+        value.0.to_rfc3339_opts(SecondsFormat::Nanos, true)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from(*self))
     }
 }
 
@@ -276,7 +286,7 @@ impl TryFrom<String> for OrderId {
 
     fn try_from(value: String) -> Result<Self, Invalid> {
         match Uuid::parse_str(&value) {
-            Ok(uuid) if uuid.to_string() == value => Ok(Self(uuid)),
+            Ok(uuid) if *uuid.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *value => Ok(Self(uuid)),
             _ => Err(Invalid("must be an order's id")),
         }
     }
