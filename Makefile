@@ -238,6 +238,13 @@ openapi: ## Generates openapi.yaml and docs/notification.schema.json from the ty
 samples: ## Writes samples of stored data and messages to events/release; keeps the old ones
 	cargo test --quiet --locked --workspace --test release -- --ignored write
 
+.PHONY: bench
+bench: prerequisites ## Measures the functions; fails if they miss what they must reach (ARGS="--only get-orders")
+	@# Three builds, because packages of one build share the features of what they depend on.
+	cargo build --release --locked
+	cargo build --release --locked --package floor
+	@cargo run --quiet --release --locked --package bench -- $(ARGS)
+
 .PHONY: costs
 costs: ## Writes the tables of docs/costs.md
 	python tools/costs.py

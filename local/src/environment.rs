@@ -80,10 +80,9 @@ pub fn http() -> reqwest::ClientBuilder {
     internet().no_proxy()
 }
 
-/// Builder of HTTP clients. reqwest is built without a TLS provider, so one must be installed before the first client.
+/// Builder of HTTP clients.
 pub(crate) fn internet() -> reqwest::ClientBuilder {
-    shared::aws::install_tls();
-    reqwest::Client::builder()
+    shared::aws::http_builder().unwrap_or_else(|error| panic!("can't make an HTTP client: {error}"))
 }
 
 /// The region of an environment of `samconfig.toml`.

@@ -1,8 +1,8 @@
 //! Environment variables of a function.
 //!
 //! Each module that needs variables reads them itself, in a `from_environment` whose doc comment lists them, once, at the
-//! start of the function. A bad value ends the start with one line that names the variable. (The AWS SDK and the Lambda
-//! runtime read variables of their own besides: region, credentials, endpoints.)
+//! start of the function. A bad value ends the start with one line that names the variable. (The Lambda runtime
+//! reads variables of its own besides.)
 
 use std::{env, fmt};
 

@@ -43,5 +43,9 @@ pub mod store;
 pub mod telemetry;
 pub mod workflow;
 
+/// Allocates in fewer instructions than glibc: a call with a list makes thousands of allocations (`docs/performance.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Cause of a failure. It is logged, and never sent to a client.
 pub type Cause = Box<dyn Error + Send + Sync>;

@@ -93,7 +93,7 @@ impl PaymentProvider {
     }
 
     /// The payment provider at that URL, which knows us by that key.
-    pub fn at(url: Url, key: Option<Key>) -> Result<Self, reqwest::Error> {
+    pub fn at(url: Url, key: Option<Key>) -> Result<Self, Cause> {
         Backend::at(url, key).map(Self)
     }
 
@@ -141,7 +141,7 @@ impl Restaurant {
     }
 
     /// The restaurant at that URL, which knows us by that key.
-    pub fn at(url: Url, key: Option<Key>) -> Result<Self, reqwest::Error> {
+    pub fn at(url: Url, key: Option<Key>) -> Result<Self, Cause> {
         Backend::at(url, key).map(Self)
     }
 
@@ -256,15 +256,14 @@ impl Backend {
                 };
                 let has_key = key.is_some();
                 tracing::info!(provider = url.origin().ascii_serialization(), has_key, "requests go to the provider");
-                Ok(Self::at(url, key)?)
+                Self::at(url, key)
             }
         }
     }
 
-    fn at(url: Url, key: Option<Key>) -> Result<Self, reqwest::Error> {
-        aws::install_tls();
+    fn at(url: Url, key: Option<Key>) -> Result<Self, Cause> {
         let headers = HeaderMap::from_iter(key.map(|Key(value)| (AUTHORIZATION, value)));
-        let client = Client::builder().default_headers(headers);
+        let client = aws::http_builder()?.default_headers(headers);
         let client = client.timeout(REQUEST_TIMEOUT).connect_timeout(Duration::from_secs(1));
         // A redirect would be followed by GET, and its answer taken for a payment.
         Ok(Self::Http { client: client.redirect(Policy::none()).build()?, url })

@@ -71,6 +71,11 @@ impl Recovery {
         })
     }
 
+    /// Opens a connection to each service. Needs no right.
+    pub async fn connect(&self) {
+        tokio::join!(self.orders.connect(), self.topic.connect(), self.state_machine.connect());
+    }
+
     /// Recovers the order of an execution that failed, even if it was not saved yet.
     pub async fn recover_submission(&self, submission: &Submission) -> Result<(), MessageError> {
         let (order, now) = (&submission.order, Timestamp::now());
@@ -205,6 +210,11 @@ impl Sweep {
         let seconds = seconds.parse();
         let seconds = seconds.map_err(|_| EnvironmentError::new("GRACE_PERIOD_SECONDS", "must be a number of seconds"));
         Ok(Self { recovery: Recovery::from_environment(sdk).await?, grace_period: Duration::from_secs(seconds?) })
+    }
+
+    /// Opens a connection to each service. Needs no right.
+    pub async fn connect(&self) {
+        self.recovery.connect().await;
     }
 
     /// Recovers every order in the index that was not written for a while, and every order of a failed execution that was

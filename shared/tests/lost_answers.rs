@@ -34,8 +34,8 @@ impl Lossy {
     async fn new() -> Self {
         let direct = Arc::new(Table::new().await);
         let armed: Arc<Mutex<Option<InBetween>>> = Arc::default();
-        shared::aws::install_tls();
-        let (engine, http, trigger) = (direct.endpoint.clone(), reqwest::Client::new(), armed.clone());
+        let (engine, http, trigger) =
+            (direct.endpoint.clone(), shared::aws::http_builder().unwrap().build().unwrap(), armed.clone());
         let forward = move |headers: HeaderMap, body: Bytes| {
             let (engine, http, trigger) = (engine.clone(), http.clone(), trigger.clone());
             async move {

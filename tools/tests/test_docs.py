@@ -27,7 +27,19 @@ GLOBAL_OPTIONS = {"output", "profile", "query", "region"}
 # Tools, by the words before the subcommand.
 TOOLS = ("cargo lambda", "sam local", "sam")
 # Folders of the checkout whose files the documents name. What is built or installed is not there yet.
-FOLDERS = ("docs", "events", "functions", "local", "openapi", "pipeline", "shared", "statemachine", "tools", ".github")
+FOLDERS = (
+    "bench",
+    "docs",
+    "events",
+    "functions",
+    "local",
+    "openapi",
+    "pipeline",
+    "shared",
+    "statemachine",
+    "tools",
+    ".github",
+)
 BOTOCORE = botocore.session.get_session()
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

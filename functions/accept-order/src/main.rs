@@ -7,7 +7,8 @@ use shared::{aws, lambda, steps, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    let orders = &Orders::from_environment(&aws::sdk_config()?)?;
+    orders.connect().await;
     lambda::serve_task(env!("CARGO_PKG_NAME"), |task| async move { steps::accept(orders, task.order.key()).await })
         .await
 }

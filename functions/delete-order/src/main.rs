@@ -10,9 +10,10 @@ use shared::{aws, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let orders = &Orders::from_environment(&sdk)?;
     let records = &IdempotencyRecords::from_environment(&sdk)?;
+    orders.connect().await;
     http::serve(env!("CARGO_PKG_NAME"), |caller, request| delete_order(orders, records, caller, request)).await
 }
 

@@ -9,7 +9,8 @@ use shared::{aws, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    let orders = &Orders::from_environment(&aws::sdk_config()?)?;
+    orders.connect().await;
     http::serve(env!("CARGO_PKG_NAME"), |caller, request| get_order(orders, caller, request)).await
 }
 

@@ -13,10 +13,11 @@ use shared::{aws, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let orders = &Orders::from_environment(&sdk)?;
     let records = &IdempotencyRecords::from_environment(&sdk)?;
     let pricing = &Pricing::from_environment()?;
+    orders.connect().await;
     http::serve(env!("CARGO_PKG_NAME"), |caller, request| put_order(orders, records, pricing, caller, request)).await
 }
 

@@ -10,9 +10,10 @@ use shared::telemetry;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let recovery = &Recovery::from_environment(&sdk).await?;
     let dead_letters = &Queue::dead_letters_from_environment(&sdk)?;
+    recovery.connect().await;
     lambda::serve_queue(env!("CARGO_PKG_NAME"), dead_letters, |message| recover_order(recovery, message)).await
 }
 

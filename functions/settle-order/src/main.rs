@@ -10,9 +10,10 @@ use shared::{Cause, lambda, steps, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let orders = &Orders::from_environment(&sdk)?;
     let topic = &Topic::from_environment(&sdk)?;
+    tokio::join!(orders.connect(), topic.connect());
     lambda::serve_calls(env!("CARGO_PKG_NAME"), |call| settle_order(orders, topic, call)).await
 }
 

@@ -12,9 +12,10 @@ use shared::workflow::Submission;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let state_machine = &StateMachine::from_environment(&sdk)?;
     let dead_letters = &Queue::dead_letters_from_environment(&sdk)?;
+    state_machine.connect().await;
     lambda::serve_queue(env!("CARGO_PKG_NAME"), dead_letters, |message| start_order(state_machine, message)).await
 }
 

@@ -15,10 +15,11 @@ use shared::workflow::Submission;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let records = &IdempotencyRecords::from_environment(&sdk)?;
     let queue = &Queue::from_environment(&sdk)?;
     let pricing = &Pricing::from_environment()?;
+    tokio::join!(records.connect(), queue.connect());
     http::serve(env!("CARGO_PKG_NAME"), |caller, request| submit_order(records, queue, pricing, caller, request)).await
 }
 

@@ -9,7 +9,8 @@ use shared::{lambda, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let sdk = aws::sdk_config().await;
+    let sdk = aws::sdk_config()?;
     let sweep = &Sweep::from_environment(&sdk).await?;
+    sweep.connect().await;
     lambda::serve_calls(env!("CARGO_PKG_NAME"), |_: Value| sweep.run()).await
 }

@@ -11,8 +11,9 @@ use shared::{aws, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let orders = &Orders::from_environment(&aws::sdk_config().await)?;
+    let orders = &Orders::from_environment(&aws::sdk_config()?)?;
     let pricing = &Pricing::from_environment()?;
+    orders.connect().await;
     http::serve(env!("CARGO_PKG_NAME"), |caller, request| update_order(orders, pricing, caller, request)).await
 }
 

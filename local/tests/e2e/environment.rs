@@ -41,6 +41,8 @@ async fn start(bootstrap: &Path, variables: &HashMap<String, String>) -> Result<
     let runtime_api = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let function = Command::new(bootstrap)
         .env_clear()
+        // Nothing listens there, so the connections that a function opens while it starts fail at once.
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         .envs(variables)
         .envs([
             ("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr().unwrap().to_string().as_str()),

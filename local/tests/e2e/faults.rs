@@ -1,5 +1,7 @@
 //! Responses of the API while something that it depends on is broken. Each test breaks a stack of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -8,8 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::events::FUNCTIONS;
@@ -73,6 +75,39 @@ async fn responses_are_503_with_retry_after_while_dynamodb_throttles() {
         }
     });
     assert_unavailable(&api).await;
+}
+
+/// While it starts, a function opens a connection to DynamoDB (`shared::aws::connect`).
+#[tokio::test]
+async fn functions_start_and_answer_although_their_first_request_is_never_answered() {
+    let api = Api::of_own_stack("order-api-silent", &[]).await;
+    let emulator = api.stack.emulator().unwrap().trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let silent = Arc::new(AtomicUsize::new(0));
+    let pings = silent.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let (emulator, pings) = (emulator.clone(), pings.clone());
+            tokio::spawn(async move {
+                let mut start = [0; 9];
+                client.read_exact(&mut start).await?;
+                if start == *b"GET /ping" {
+                    pings.fetch_add(1, Ordering::Relaxed);
+                    // Until the function gives up.
+                    return client.read_to_end(&mut Vec::new()).await.map(drop);
+                }
+                let mut server = TcpStream::connect(emulator).await?;
+                server.write_all(&start).await?;
+                copy_bidirectional(&mut client, &mut server).await.map(drop)
+            });
+        }
+    });
+    set_variable(&api.stack, &FUNCTIONS, DYNAMODB, Some(&url)).await;
+    let statuses: Vec<_> = request_all(&api).await.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses, [200, 201, 202, 404, 404, 404]);
+    assert!(silent.load(Ordering::Relaxed) >= statuses.len());
 }
 
 #[tokio::test]

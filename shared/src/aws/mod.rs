@@ -2,6 +2,8 @@
 //!
 //! DynamoDB's client is in [`crate::store`].
 
+mod connect;
+mod http_client;
 mod queue;
 mod secret;
 mod state_machine;
@@ -10,23 +12,27 @@ mod topic;
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
-use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_types::retry::ErrorKind;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::Cause;
+use crate::environment;
 
+pub use http_client::{http_builder, http_client};
 pub use queue::Queue;
 pub use secret::secret;
 pub use state_machine::StateMachine;
 pub use topic::Topic;
 
+pub(crate) use connect::{Ping, opened, ping_once};
 use timed::Timed;
 
 /// Code by which DynamoDB refuses a single write that meets a transaction on the same item. It is here because
@@ -78,11 +84,27 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     }
 }
 
-/// Configuration that every client starts from: region, credentials and endpoints from the environment, and one HTTP
-/// client, which counts its requests for the log. A call takes 6 s at most, so a function has time to answer after one that fails.
-pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(Timed(http_client()))
+/// Configuration that every client starts from, with one HTTP client, which counts its requests for the log. A call takes
+/// 6 s at most, so a function has time to answer after one that fails.
+///
+/// | variable | value |
+/// |---|---|
+/// | `AWS_REGION` | region; Lambda sets it |
+/// | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | credentials; Lambda sets them |
+/// | `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_DYNAMODB`, ... | URL of all services, or of one; AWS by default |
+///
+/// `aws_config::from_env` would also look for profiles, containers and instances, which no function has. Its code for them
+/// would make each function bigger and its start longer.
+pub fn sdk_config() -> Result<SdkConfig, Cause> {
+    let mut config = SdkConfig::builder();
+    config.set_endpoint_url(environment::optional("AWS_ENDPOINT_URL"));
+    let config = config
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(environment::required("AWS_REGION", "a region of AWS")?))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .identity_cache(IdentityCache::lazy().build())
+        .service_config(Endpoints)
+        .http_client(Timed(http_client()?))
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(
             TimeoutConfig::builder()
@@ -90,21 +112,16 @@ pub async fn sdk_config() -> SdkConfig {
                 .operation_attempt_timeout(Duration::from_secs(2))
                 .operation_timeout(Duration::from_secs(6))
                 .build(),
-        )
-        .load()
-        .await
+        );
+    Ok(config.build())
 }
 
-/// HTTP client of the SDK, with ring as rustls' cryptography. The SDK's default, aws-lc, gathers jitter entropy at its
-/// start: tens of milliseconds of a cold start, in a binary that is a third larger.
-#[must_use]
-pub fn http_client() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-}
+/// Reads the endpoint of one service, which comes before that of all: `AWS_ENDPOINT_URL_DYNAMODB`.
+#[derive(Debug)]
+struct Endpoints;
 
-/// Makes ring the cryptography of rustls in this process, as it is the SDK's. Call it before building a reqwest client:
-/// reqwest is built without a TLS provider of its own.
-pub fn install_tls() {
-    // It fails if a provider is installed already, which is this one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        environment::optional(&format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_")))
+    }
 }

@@ -2,7 +2,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 
-use super::Error;
+use super::{Error, Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 
 /// Queue in SQS.
@@ -35,6 +35,12 @@ impl Queue {
     #[must_use]
     pub fn new(sdk: &SdkConfig, url: impl Into<String>) -> Self {
         Self { client: Client::new(sdk), url: url.into() }
+    }
+
+    /// Opens a connection to SQS. Needs no right.
+    pub async fn connect(&self) {
+        let once = aws_sdk_sqs::Config::builder().retry_config(ping_once());
+        opened(self.client.send_message().customize().interceptor(Ping).config_override(once).send()).await;
     }
 
     /// Sends a message, with X-Ray's header as its system attribute `AWSTraceHeader`. Needs `sqs:SendMessage`.

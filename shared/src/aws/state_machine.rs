@@ -4,7 +4,7 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 
-use super::Error;
+use super::{Error, Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::order::{OrderId, Timestamp};
 
@@ -35,6 +35,12 @@ impl StateMachine {
     #[must_use]
     pub fn new(sdk: &SdkConfig, arn: impl Into<String>) -> Self {
         Self { client: Client::new(sdk), arn: arn.into() }
+    }
+
+    /// Opens a connection to Step Functions. Needs no right.
+    pub async fn connect(&self) {
+        let once = aws_sdk_sfn::Config::builder().retry_config(ping_once());
+        opened(self.client.start_execution().customize().interceptor(Ping).config_override(once).send()).await;
     }
 
     /// Starts the order's execution with that input, byte for byte. The execution's name is the order's id, so starting

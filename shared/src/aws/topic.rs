@@ -3,7 +3,7 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::json;
 
-use super::Error;
+use super::{Error, Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::order::Order;
 
@@ -28,6 +28,12 @@ impl Topic {
     #[must_use]
     pub fn new(sdk: &SdkConfig, arn: impl Into<String>) -> Self {
         Self { client: Client::new(sdk), arn: arn.into() }
+    }
+
+    /// Opens a connection to SNS. Needs no right.
+    pub async fn connect(&self) {
+        let once = aws_sdk_sns::Config::builder().retry_config(ping_once());
+        opened(self.client.publish().customize().interceptor(Ping).config_override(once).send()).await;
     }
 
     /// Publishes a final order, or a change of its refund, with its status and its user as attributes to filter by. Needs `sns:Publish`.

@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Quantity {
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Quantity, E> {
                 // One spelling for each number: neither "+3" nor "03".
                 match value.parse::<u64>() {
-                    Ok(number) if number.to_string() == value => self.visit_u64(number),
+                    Ok(number) if value.starts_with(|first: char| matches!(first, '1'..='9')) => self.visit_u64(number),
                     _ => Err(E::custom(Invalid::new(Quantity::ALLOWED))),
                 }
             }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::{ContextV7, Uuid};
 
 /// Rule that a value breaks: a phrase that follows the name of the field.
@@ -81,7 +81,8 @@ impl From<UserId> for String {
 }
 
 /// An instant, to the nanosecond. Its wire form is RFC 3339 in UTC, always with nine decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(
     value_type = String, format = DateTime, example = "2023-01-02T22:06:33.637839308Z",
 ))]
@@ -113,15 +114,24 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Nanos, true))
+impl TryFrom<String> for Timestamp {
+    type Error = Invalid;
+
+    fn try_from(value: String) -> Result<Self, Invalid> {
+        let instant = DateTime::parse_from_rfc3339(&value);
+        instant.map(|at| Self(at.to_utc())).map_err(|_| Invalid("must be an instant in the form of RFC 3339"))
     }
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<Timestamp> for String {
+    fn from(value: Timestamp) -> Self {
+        value.0.to_rfc3339_opts(SecondsFormat::Nanos, true)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from(*self))
     }
 }
 
@@ -168,7 +178,7 @@ impl TryFrom<String> for OrderId {
 
     fn try_from(value: String) -> Result<Self, Invalid> {
         match Uuid::parse_str(&value) {
-            Ok(uuid) if uuid.to_string() == value => Ok(Self(uuid)),
+            Ok(uuid) if *uuid.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *value => Ok(Self(uuid)),
             _ => Err(Invalid("must be an order's id")),
         }
     }

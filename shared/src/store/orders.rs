@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{IdempotencyRecords, first_answer};
 use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client};
+use crate::aws::{Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
 use crate::money::Money;
@@ -84,6 +85,13 @@ impl Orders {
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
         Self { client: client(sdk), once: once_client(sdk), table: table.into() }
+    }
+
+    /// Opens a connection to DynamoDB. Needs no right.
+    pub async fn connect(&self) {
+        let once = aws_sdk_dynamodb::Config::builder().retry_config(ping_once());
+        let ping = self.client.get_item().table_name(&self.table).customize().interceptor(Ping);
+        opened(ping.config_override(once).send()).await;
     }
 
     /// One page of a list, from its start or from a cursor on. An item that is not an order is skipped and logged. Needs

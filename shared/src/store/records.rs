@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{Item, StoreError, client};
+use crate::aws::{Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::{IdempotencyRecord, Operation};
 use crate::order::Timestamp;
@@ -34,6 +35,13 @@ impl IdempotencyRecords {
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
         Self { client: client(sdk), table: table.into() }
+    }
+
+    /// Opens a connection to DynamoDB. Needs no right.
+    pub async fn connect(&self) {
+        let once = aws_sdk_dynamodb::Config::builder().retry_config(ping_once());
+        let ping = self.client.put_item().table_name(&self.table).customize().interceptor(Ping);
+        opened(ping.config_override(once).send()).await;
     }
 
     /// Saves the answer to an operation and returns it, or returns the answer that was saved for it before. Needs

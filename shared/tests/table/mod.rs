@@ -116,6 +116,6 @@ pub fn sdk_config(endpoint: &str) -> SdkConfig {
         .endpoint_url(endpoint)
         .region(Region::new("eu-west-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")))
-        .http_client(shared::aws::http_client())
+        .http_client(shared::aws::http_client().unwrap())
         .build()
 }

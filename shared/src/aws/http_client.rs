@@ -1,0 +1,160 @@
+//! HTTP client of the AWS SDK: reqwest, which also sends the requests to the providers.
+//!
+//! The SDK's own client brings HTTP/2, which its services here do not speak, and takes most of a start to read the
+//! certificates. Together they are a third of the memory, and half of the instructions before the first call.
+
+use std::error::Error;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Request};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::Cause;
+
+/// Time to connect to a service, at most.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// HTTP client of the SDK.
+pub fn http_client() -> Result<SharedHttpClient, Cause> {
+    // In a function there is no proxy between it and AWS.
+    let client = http_builder()?.connect_timeout(CONNECT_TIMEOUT).no_proxy().redirect(Policy::none()).build()?;
+    let connector = SharedHttpConnector::new(Connector(client));
+    Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+/// Builder of HTTP clients with the certificates of the machine: the file that `SSL_CERT_FILE` names, or that of the
+/// system. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of milliseconds.
+pub fn http_builder() -> Result<ClientBuilder, Cause> {
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = openssl_probe::probe().cert_file {
+        roots.add_parsable_certificates(certificates(&String::from_utf8_lossy(&fs::read(file)?)));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Client::builder().tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Certificates in a file of authorities (RFC 7468). What can't be read is left out, as is what rustls can't use.
+///
+/// rustls' own reader protects secret keys from being observed, which takes four times as long: half a start.
+fn certificates(text: &str) -> impl Iterator<Item = CertificateDer<'static>> {
+    text.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|rest| {
+        let (encoded, _) = rest.split_once("-----END CERTIFICATE-----")?;
+        let decoded = STANDARD.decode(encoded.lines().collect::<String>());
+        decoded.ok().map(CertificateDer::from)
+    })
+}
+
+#[derive(Debug)]
+struct Connector(Client);
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request = outgoing(request).map_err(ConnectorError::user)?;
+            let response = client.execute(request).await.map_err(failure)?;
+            let response = lambda_http::http::Response::from(response).map(SdkBody::from_body_1_x);
+            HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+fn outgoing(request: HttpRequest) -> Result<Request, Cause> {
+    let (parts, body) = request.try_into_http1x()?.into_parts();
+    let body = body.bytes().ok_or("the body is a stream")?.to_vec();
+    Ok(lambda_http::http::Request::from_parts(parts, body).try_into()?)
+}
+
+/// Says what the SDK must know of a failure, as its own client does: whether the request may be sent again.
+fn failure(error: reqwest::Error) -> ConnectorError {
+    let cut = source::<hyper::Error>(&error).is_some_and(hyper::Error::is_incomplete_message);
+    if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else if cut {
+        ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
+    } else if error.is_connect() || source::<std::io::Error>(&error).is_some() || is_closed(&error) {
+        ConnectorError::io(error.into())
+    } else {
+        ConnectorError::other(error.into(), None)
+    }
+}
+
+fn is_closed(error: &reqwest::Error) -> bool {
+    source::<hyper::Error>(error).is_some_and(|error| error.is_closed() || error.is_canceled())
+}
+
+/// The first error of that type among the causes.
+fn source<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::retry::RetryConfig;
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::aws::{Error, Queue};
+
+    async fn send(endpoint: &str) -> Result<(), Error> {
+        let credentials = Credentials::new("id", "secret", None, None, "test");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .http_client(http_client().unwrap())
+            .endpoint_url(endpoint)
+            .build();
+        Queue::new(&sdk, format!("{endpoint}/orders")).send("{}", None).await
+    }
+
+    #[tokio::test]
+    async fn a_request_that_nobody_answers_may_be_sent_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let cut = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            connection.read_exact(&mut [0; 4]).await.unwrap();
+        };
+        let (sent, ()) = tokio::join!(send(&endpoint), cut);
+        assert!(matches!(sent, Err(Error::Unavailable(_))), "cut: {sent:?}");
+        drop(listener);
+        let sent = send(&endpoint).await;
+        assert!(matches!(sent, Err(Error::Unavailable(_))), "refused: {sent:?}");
+        let sent = send("http://no-such-host.invalid").await;
+        assert!(matches!(sent, Err(Error::Unavailable(_))), "not found: {sent:?}");
+    }
+
+    #[test]
+    fn certificates_are_read_whatever_stands_between_them() {
+        let text = "# Root A\n-----BEGIN CERTIFICATE-----\nAAEC\r\nAwQ=\r\n-----END CERTIFICATE-----\n\n\
+                    -----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n\
+                    -----BEGIN CERTIFICATE-----\nBQ==\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nBg==";
+        let read: Vec<_> = certificates(text).map(|certificate| certificate.to_vec()).collect();
+        assert_eq!(read, [vec![0, 1, 2, 3, 4], vec![5]]);
+    }
+}
