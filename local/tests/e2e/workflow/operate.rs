@@ -108,7 +108,7 @@ fn shape(line: &str) -> String {
 }
 
 /// Asserts that the example in this section of `docs/operations.md` has lines of this output only, except those of the
-/// log, which may be late.
+/// log, which may be late, and those of alarms that are not raised, which depend on what else the emulator has measured.
 #[track_caller]
 fn assert_documented(section: &str, output: &str) {
     let document = std::fs::read_to_string("../docs/operations.md").unwrap();
@@ -116,7 +116,8 @@ fn assert_documented(section: &str, output: &str) {
     let (_, example) = section.split_once("\n```text\n").unwrap();
     let (example, _) = example.split_once("\n```\n").unwrap();
     let shapes: Vec<_> = output.lines().map(shape).collect();
-    for line in example.lines().filter(|line| *line != "..." && !line.contains("  log  ")) {
+    let varies = |line: &str| ["...", "  log  ", "  OK: ", "  no data yet: "].iter().any(|part| line.contains(part));
+    for line in example.lines().filter(|line| !varies(line)) {
         assert!(shapes.contains(&shape(line)), "{line} is not printed:\n{output}");
     }
 }
