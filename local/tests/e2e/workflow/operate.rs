@@ -213,7 +213,7 @@ async fn status_shows_orders_in_every_state_on_one_screen_and_follow_the_story_o
         (&operated.refunded, "30.00 EUR on ", "30.00 EUR\n", "nothing\n"),
         (&operated.failed, "30.00 EUR on ", "nothing\n", "30.00 EUR (FAILED: waits for an operator)\n"),
         (&operated.unknown, "not known\n", "nothing\n", "30.00 EUR, if it was paid (UNKNOWN: waits for an operator)\n"),
-        (&unpaid, "nothing\n", "nothing\n", "nothing\n"),
+        (&unpaid, "not known yet\n", "nothing\n", "nothing\n"),
     ] {
         let story = follow(&api, id(order)).await;
         let money = ["price 30.00 EUR", "charged ", charged, "refunded ", refunded, "owed ", owed];
@@ -246,9 +246,15 @@ async fn an_order_that_only_its_location_leads_to_is_followed_by_that() {
         ],
     );
 
+    let of_another = format!("ORDER=orders/Nobody/order/{}", id(recorded));
+    let story = make(api, "follow", &[&of_another]).await.unwrap();
+    assert_in_order(&story, &["201 PUT /orders", "Is the user in the Location its owner?"]);
+
     let nobody = Uuid::now_v7().to_string();
-    let error = make(api, "follow", &[&format!("ORDER={nobody}")]).await.unwrap_err();
-    assert!(error.starts_with(&format!("error: nothing is known of the order {nobody}. ")), "{error}");
+    for given in [nobody.clone(), format!("orders/Nobody/order/{nobody}")] {
+        let error = make(api, "follow", &[&format!("ORDER={given}")]).await.unwrap_err();
+        assert!(error.starts_with(&format!("error: nothing is known of the order {nobody}.\n")), "{error}");
+    }
     // Without ORDER, too.
     for wrong in ["PORT=1", "ORDER=7", "ORDER=orders/Ann/7"] {
         let error = make(api, "follow", &[wrong]).await.unwrap_err();
