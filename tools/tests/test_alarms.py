@@ -79,6 +79,7 @@ def test_every_query_of_the_document_names_fields_that_are_logged(root: Path) ->
         ("MetricName: OldestUnsettledSeconds }", "MetricName: OldestUnsettled }"),
         ("100 * errors / requests", "100 * faults / requests"),
         ("SUM([failed, timedOut, aborted])", "SUM([failed, timedOut])"),
+        ("SUM([failed, timedOut, aborted])", "SUMS([failed, timedOut, aborted])"),
         ("!Sub oldest - ", "!Sub eldest - "),
     ],
 )
@@ -131,6 +132,9 @@ def test_a_field_that_is_no_longer_logged_is_found(template: dict, monkeypatch: 
         "filter ispresent(needs_operators)",
         "sort @time",
         'filter message = "not recoverd"',
+        'filter message="not recoverd"',
+        'filter message != "not recoverd"',
+        'filter message like "not recoverd"',
         'filter span.function = "process-payments"',
         'filter function in ["start-order", "recover-orders"]',
     ],
