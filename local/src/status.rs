@@ -258,7 +258,7 @@ fn executions_section(counts: &[(usize, bool)]) -> Section {
     let counts = EXECUTIONS.iter().zip(counts);
     let counts = counts.map(|((_, name), (count, more))| format!("{count}{} {name}", if *more { "+" } else { "" }));
     let counts = counts.collect::<Vec<_>>().join(", ");
-    Section { lines: vec![format!("Executions: {counts}; ended ones of the last 90 days")], needs: vec![] }
+    Section { lines: vec![format!("Executions: {counts}; AWS keeps ended ones for 90 days")], needs: vec![] }
 }
 
 /// Orders that are not settled, the oldest first.
@@ -283,8 +283,8 @@ impl Unsettled {
         Ok(Self::of(keys.len(), stream::iter(reads).buffered(AT_ONCE).collect::<Vec<_>>().await))
     }
 
-    /// Of the number of orders in the index, and of those that were read. An order that was settled or deleted since the
-    /// index was read does not count.
+    /// Of the number of orders in the index, and of those that were read. One that was settled or deleted after the index
+    /// was read does not count.
     fn of(found: usize, reads: Vec<Result<Option<Order>, String>>) -> Self {
         let mut unsettled = Self { found, orders: Vec::new(), unreadable: Vec::new() };
         for read in reads {
@@ -498,8 +498,7 @@ mod tests {
     #[test]
     fn executions_that_are_not_counted_are_a_plus() {
         let section = executions_section(&[(3, false), (1000, true), (0, false), (0, false), (1, false)]);
-        let line =
-            "Executions: 3 running, 1000+ succeeded, 0 failed, 0 timed out, 1 stopped; ended ones of the last 90 days";
+        let line = "Executions: 3 running, 1000+ succeeded, 0 failed, 0 timed out, 1 stopped; AWS keeps ended ones for 90 days";
         assert_eq!(section.lines, [line]);
     }
 
