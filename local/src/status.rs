@@ -283,8 +283,8 @@ impl Unsettled {
         Ok(Self::of(keys.len(), stream::iter(reads).buffered(AT_ONCE).collect::<Vec<_>>().await))
     }
 
-    /// Of the number of orders in the index, and of those that were read. One that was settled or deleted after the index
-    /// was read does not count.
+    /// Of the number of orders in the index, and of those that were read. One that was settled or deleted in between does
+    /// not count.
     fn of(found: usize, reads: Vec<Result<Option<Order>, String>>) -> Self {
         let mut unsettled = Self { found, orders: Vec::new(), unreadable: Vec::new() };
         for read in reads {
@@ -498,7 +498,8 @@ mod tests {
     #[test]
     fn executions_that_are_not_counted_are_a_plus() {
         let section = executions_section(&[(3, false), (1000, true), (0, false), (0, false), (1, false)]);
-        let line = "Executions: 3 running, 1000+ succeeded, 0 failed, 0 timed out, 1 stopped; AWS keeps ended ones for 90 days";
+        let line = "Executions: 3 running, 1000+ succeeded, 0 failed, 0 timed out, 1 stopped; \
+                    AWS keeps ended ones for 90 days";
         assert_eq!(section.lines, [line]);
     }
 
