@@ -30,9 +30,14 @@ pub async fn follow(stack: &Stack, given: &str) -> anyhow::Result<String> {
         Some(user_id) => Some(OrderKey { user_id, id }),
         None => orders.find_unsettled(id).await?.or(execution.as_ref().and_then(|execution| execution.key.clone())),
     };
-    let order = match &key {
-        Some(key) => orders.find(key).await?,
-        None => None,
+    let found = match &key {
+        Some(key) => orders.find(key).await,
+        None => Ok(None),
+    };
+    // The logs say what happened to an order that can't be read.
+    let (order, unreadable) = match found {
+        Ok(order) => (order, None),
+        Err(error) => (None, Some(shown::shortened(&format!("{:#}", anyhow::Error::new(error)), MAX_ERROR))),
     };
     let logged = logs::about(stack, id).await.context("the logs can't be read")?;
 
@@ -45,6 +50,9 @@ pub async fn follow(stack: &Stack, given: &str) -> anyhow::Result<String> {
     }
     let mut parts = vec![format!("Order {id} in the stack {}", stack.name), timeline(entries, &Local)];
     parts.push(match &order {
+        None if let Some(error) = &unreadable => {
+            format!("The order can't be read: {error}\nSee docs/operations.md#unreadable-items")
+        }
         Some(order) => format!("{}\n\n{}", as_it_is(order)?, money(order, &Local)?),
         None if parts[1].is_empty() => {
             let hint = if names_user { OTHER_USER } else { BY_LOCATION };

@@ -1,6 +1,7 @@
 //! `make status` and `make follow`, on a stack with orders in every state. Their output in `docs/operations.md` is what
 //! these tests print.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use shared::order::Order;
 use shared::store::Orders;
@@ -271,4 +272,20 @@ async fn an_order_that_was_deleted_is_followed_by_its_execution() {
     api.delete(&path_of(&order)).await.is(204);
     let story = follow(&api, id(&order)).await;
     assert_in_order(&story, &["execution SaveOrder begins\n", "The order is not in the table: "]);
+}
+
+#[tokio::test]
+async fn what_happened_to_an_order_that_cannot_be_read_is_shown() {
+    let operated = Operated::get().await;
+    let api = operated.api.with_http_of_its_own();
+    let order = api.order(&user("Ann")).await;
+    let [user_id, id] = ["user_id", "id"].map(|name| AttributeValue::S(text(&order[name])));
+    let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
+    let put = dynamodb.put_item().table_name(&api.stack.orders_table).item("user_id", user_id).item("id", id);
+    put.send().await.unwrap();
+    // Another call brings the line of the first one.
+    api.order(&user("Ann")).await;
+    let story = follow_when(&api, &path_of(&order)[1..], "201 PUT /orders").await;
+    let parts = ["201 PUT /orders", "The order can't be read: ", "docs/operations.md#unreadable-items\n"];
+    assert_in_order(&story, &parts);
 }
