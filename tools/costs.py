@@ -295,7 +295,7 @@ def idle_table() -> str:
             counted(dashboards, "dashboard"),
             dashboards * PRICES["Dashboards"].usd,
         ),
-        ("stack: the metric of the sweep", counted(own, "metric"), own * PRICES["Metrics"].usd),
+        ("stack: the metric of the sweep, with `PaidMonitoring`", counted(own, "metric"), own * PRICES["Metrics"].usd),
         (
             "stack: Lambda polls the queues",
             f"{counted(queues, 'queue')}, {counted(polls, 'request')} to SQS",

@@ -11,7 +11,7 @@ use chrono::{DateTime, Local, TimeZone, Utc};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::order::{Order, OrderForm, OrderId, OrderKey, Processing, Refund, UserId, Version};
+use shared::order::{Order, OrderForm, OrderId, OrderKey, Processing, Refund, Step, UserId, Version};
 use shared::store::Orders;
 use shared::workflow::Submission;
 
@@ -23,15 +23,21 @@ const MAX_ERROR: usize = 120;
 /// Returns the story of an order. `given` is its id or its `Location`.
 pub async fn follow(stack: &Stack, given: &str) -> anyhow::Result<String> {
     let Given { id, user_id } = Given::parse(given)?;
+    let names_user = user_id.is_some();
     let orders = Orders::new(&stack.sdk_config().await, stack.orders_table.as_str());
     let execution = Execution::read(stack, id).await?;
     let key = match user_id {
         Some(user_id) => Some(OrderKey { user_id, id }),
         None => orders.find_unsettled(id).await?.or(execution.as_ref().and_then(|execution| execution.key.clone())),
     };
-    let order = match &key {
-        Some(key) => orders.find(key).await?,
-        None => None,
+    let found = match &key {
+        Some(key) => orders.find(key).await,
+        None => Ok(None),
+    };
+    // The logs say what happened to an order that can't be read.
+    let (order, unreadable) = match found {
+        Ok(order) => (order, None),
+        Err(error) => (None, Some(shown::shortened(&format!("{:#}", anyhow::Error::new(error)), MAX_ERROR))),
     };
     let logged = logs::about(stack, id).await.context("the logs can't be read")?;
 
@@ -44,9 +50,16 @@ pub async fn follow(stack: &Stack, given: &str) -> anyhow::Result<String> {
     }
     let mut parts = vec![format!("Order {id} in the stack {}", stack.name), timeline(entries, &Local)];
     parts.push(match &order {
+        None if let Some(error) = &unreadable => {
+            format!("The order can't be read: {error}\nSee docs/operations.md#unreadable-items")
+        }
         Some(order) => format!("{}\n\n{}", as_it_is(order)?, money(order, &Local)?),
+        None if parts[1].is_empty() => {
+            let hint = if names_user { OTHER_USER } else { BY_LOCATION };
+            return Err(anyhow!("nothing is known of the order {id}.\n{hint}"));
+        }
+        None if names_user => format!("{ABSENT}\n{OTHER_USER}"),
         None if key.is_some() => ABSENT.to_owned(),
-        None if parts[1].is_empty() => return Err(anyhow!("nothing is known of the order {id}. {BY_LOCATION}")),
         None => format!("The order itself was not found.\n{BY_LOCATION}"),
     });
     let is_recorded = order.is_some_and(|order| order.processing() == Processing::None);
@@ -60,6 +73,9 @@ pub async fn follow(stack: &Stack, given: &str) -> anyhow::Result<String> {
 /// What to give for an order that neither the index nor an execution has.
 const BY_LOCATION: &str = "An order that was created by PUT, or whose execution AWS has forgotten after 90 days, is\n\
     found by its Location only: make follow ORDER=orders/USER/order/ID";
+
+/// What to look at if the user of a `Location` has no such order.
+const OTHER_USER: &str = "Is the user in the Location its owner? Each user has orders of their own.";
 
 const ABSENT: &str = "The order is not in the table: it was not saved yet, or it was deleted. Only an order that is\n\
     settled, or that was never accepted, can be deleted.";
@@ -182,6 +198,8 @@ fn money<Z: TimeZone<Offset: Display>>(order: &Order, zone: &Z) -> anyhow::Resul
     let charged = match (Stored::of(order)?.paid_at, order.refund()) {
         (Some(at), _) => format!("{price} on {}", shown::time(at, zone)),
         (None, Some(_)) => "not known".to_owned(),
+        // The payment may be made, and its answer lost or on its way.
+        (None, None) if order.next() == Step::Charge => "not known yet".to_owned(),
         (None, None) => "nothing".to_owned(),
     };
     let nothing = || "nothing".to_owned();
@@ -382,8 +400,12 @@ The order as it is
     fn the_money_is_as_the_table_knows_it() {
         let paid = json!("2026-11-26T10:00:30.7Z");
         let charged = "30.00 EUR on 2026-11-26 10:00:30.700";
+        // As it is while its payment is requested.
+        let accepted = json!({"order_status": "PENDING", "completed_at": null, "failing_since": null,
+            "error_message": null});
         for (more, expected) in [
             (json!({}), ["nothing", "nothing", "nothing"]),
+            (accepted, ["not known yet", "nothing", "nothing"]),
             (json!({"paid_at": paid, "refund": "MADE"}), [charged, "30.00 EUR", "nothing"]),
             (
                 json!({"paid_at": paid, "refund": "OWED"}),

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 20;
 /// Number of refunds that are named at most.
 const MAX_NAMED: usize = 10;
 
-/// Executions of each state that are counted at most: those that `ListExecutions` returns at once.
+/// Executions of each state that are counted at most.
 const MAX_EXECUTIONS: usize = 1000;
 
 /// Time after the grace period and `DeliveryMinutes` from which an order is late, as for `UnsettledOrdersAlarm`.
@@ -239,9 +239,17 @@ async fn executions(stack: &Stack) -> anyhow::Result<Executions> {
     let sfn = aws_sdk_sfn::Client::new(&stack.sdk_config().await);
     let mut counts = Vec::new();
     for (status, _) in EXECUTIONS {
+        // AWS may return fewer at once than there are.
         let list = sfn.list_executions().state_machine_arn(&stack.state_machine).status_filter(status);
-        let listed = list.max_results(i32::try_from(MAX_EXECUTIONS)?).send().await?;
-        counts.push((listed.executions.len(), listed.next_token.is_some()));
+        let mut pages = list.max_results(i32::try_from(MAX_EXECUTIONS)?).into_paginator().send();
+        let (mut count, mut more) = (0, false);
+        while count < MAX_EXECUTIONS
+            && let Some(page) = pages.try_next().await?
+        {
+            count += page.executions.len();
+            more = page.next_token.is_some();
+        }
+        counts.push((count, more));
     }
     Ok(counts)
 }
@@ -250,12 +258,12 @@ fn executions_section(counts: &[(usize, bool)]) -> Section {
     let counts = EXECUTIONS.iter().zip(counts);
     let counts = counts.map(|((_, name), (count, more))| format!("{count}{} {name}", if *more { "+" } else { "" }));
     let counts = counts.collect::<Vec<_>>().join(", ");
-    Section { lines: vec![format!("Executions: {counts}; ended ones of the last 90 days")], needs: vec![] }
+    Section { lines: vec![format!("Executions: {counts}; AWS keeps ended ones for 90 days")], needs: vec![] }
 }
 
 /// Orders that are not settled, the oldest first.
 struct Unsettled {
-    /// Number of orders in the index.
+    /// Number of them all.
     found: usize,
     /// Those that were read.
     orders: Vec<Order>,
@@ -272,18 +280,30 @@ impl Unsettled {
             let found = table.find(key).await.map_err(anyhow::Error::new);
             found.map_err(|error| format!("{}: {}", key.id, shown::shortened(&format!("{error:#}"), 160)))
         });
-        let mut unsettled = Self { found: keys.len(), orders: Vec::new(), unreadable: Vec::new() };
-        for read in stream::iter(reads).buffered(AT_ONCE).collect::<Vec<_>>().await {
+        Ok(Self::of(keys.len(), stream::iter(reads).buffered(AT_ONCE).collect::<Vec<_>>().await))
+    }
+
+    /// Of the number of orders in the index, and of those that were read. One that was settled or deleted in between does
+    /// not count.
+    fn of(found: usize, reads: Vec<Result<Option<Order>, String>>) -> Self {
+        let mut unsettled = Self { found, orders: Vec::new(), unreadable: Vec::new() };
+        for read in reads {
             match read {
-                Ok(order) => unsettled.orders.extend(order),
+                Ok(Some(order)) if order.is_unsettled() => unsettled.orders.push(order),
+                Ok(_) => unsettled.found -= 1,
                 Err(error) => unsettled.unreadable.push(error),
             }
         }
-        Ok(unsettled)
+        unsettled
+    }
+
+    /// Whether there are more than were read.
+    fn is_cut(&self) -> bool {
+        self.found > self.orders.len() + self.unreadable.len()
     }
 
     fn section(&self, late_after: Duration, now: Timestamp) -> Section {
-        let cut = if self.found > MAX_ORDERS { format!(", the oldest {MAX_ORDERS} are read") } else { String::new() };
+        let cut = if self.is_cut() { format!(", the oldest {MAX_ORDERS} are read") } else { String::new() };
         let mut lines = vec![format!("Orders not settled: {}{cut}", self.found)];
         for step in STEPS {
             let count = self.orders.iter().filter(|order| order.next() == step).count();
@@ -315,7 +335,8 @@ impl Unsettled {
 
     fn refunds(&self) -> Section {
         let with = |refund| self.orders.iter().filter(move |order| order.refund() == Some(refund));
-        let mut lines = vec![format!("{:24}{:>9}{:>16}", "Refunds owed", "orders", "money")];
+        let cut = if self.is_cut() { format!("  of the oldest {MAX_ORDERS}") } else { String::new() };
+        let mut lines = vec![format!("{:24}{:>9}{:>16}{cut}", "Refunds owed", "orders", "money")];
         // Those that wait for an operator come first.
         let mut named = Vec::new();
         for (refund, meaning) in [
@@ -426,7 +447,7 @@ mod tests {
     }
 
     fn unsettled(orders: Vec<Order>) -> Unsettled {
-        Unsettled { found: orders.len(), orders, unreadable: vec![] }
+        Unsettled::of(orders.len(), orders.into_iter().map(|order| Ok(Some(order))).collect())
     }
 
     #[test]
@@ -477,8 +498,8 @@ mod tests {
     #[test]
     fn executions_that_are_not_counted_are_a_plus() {
         let section = executions_section(&[(3, false), (1000, true), (0, false), (0, false), (1, false)]);
-        let line =
-            "Executions: 3 running, 1000+ succeeded, 0 failed, 0 timed out, 1 stopped; ended ones of the last 90 days";
+        let line = "Executions: 3 running, 1000+ succeeded, 0 failed, 0 timed out, 1 stopped; \
+                    AWS keeps ended ones for 90 days";
         assert_eq!(section.lines, [line]);
     }
 
@@ -503,10 +524,21 @@ mod tests {
 
         unsettled.found = 501;
         unsettled.unreadable.push("01857488: no status".to_owned());
+        let refunds = unsettled.refunds().lines;
+        assert_eq!(refunds[0], "Refunds owed               orders           money  of the oldest 500");
         let section = unsettled.section(2 * HOUR, now());
         assert_eq!(section.lines[0], "Orders not settled: 501, the oldest 500 are read");
         assert_eq!(section.lines.last().unwrap(), "  can't be read: 01857488: no status");
         assert_eq!(section.needs, ["1 order can't be read: docs/operations.md#unreadable-items"]);
+    }
+
+    #[test]
+    fn an_order_that_is_settled_or_gone_when_it_is_read_is_not_counted() {
+        let paid = Some("2026-11-26T11:00:00Z");
+        let (made, owed) = (with_refund(1, "MADE", paid), with_refund(2, "FAILED", paid));
+        let unsettled = Unsettled::of(3, vec![Ok(Some(made)), Ok(None), Ok(Some(owed))]);
+        let lines = unsettled.section(2 * HOUR, now()).lines;
+        assert_eq!(lines[..2], ["Orders not settled: 1", "  final, its refund waits for an operator       1"]);
     }
 
     #[test]

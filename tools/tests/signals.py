@@ -222,10 +222,15 @@ def metric_problems(template: dict, metric: dict) -> list[str]:
     return problems + [f"{d['Name']} is {d['Value']}" for d in wrong]
 
 
+# Functions of metric math that the template uses.
+MATH = {"DIFF", "FILL", "IF", "MAX", "METRICS", "SUM"}
+
+
 def ids_in(expression: str | dict) -> set[str]:
-    """Returns the ids that an expression uses."""
+    """Returns the ids that an expression uses, and functions that are not known."""
     text = expression["Fn::Sub"] if isinstance(expression, dict) else expression
-    return set(re.findall(r"(?<![\w{:])[a-z]\w*", text))
+    functions = set(re.findall(r"\b[A-Z]\w*(?=\()", text))
+    return set(re.findall(r"(?<![\w{:])[a-z]\w*", text)) | (functions - MATH)
 
 
 def math_problems(metrics: list[dict]) -> list[str]:
@@ -295,7 +300,7 @@ def query_problems(query: str) -> list[str]:
     fields = FIELDS_OF_ALL | SPAN_FIELDS | QUERY_FIELDS | {field for line in lines for field in line.fields}
     fields |= set(re.findall(r" as (\w+)", query))
     words = re.findall(r"(?<![\w.@])[@a-zA-Z_][\w.]*", re.sub(STRING, "", query))
-    compared = re.findall(rf"([\w.]+) = {STRING}", query)
+    compared = re.findall(rf"([\w.]+)\s*(?:!?=|like)\s*{STRING}", query)
     compared += [
         (field, text) for field, texts in re.findall(r"([\w.]+) in \[(.*?)\]", query) for text in strings(texts)
     ]

@@ -83,7 +83,7 @@ def test_each_metric_of_an_alarm_is_billed() -> None:
 
 
 def test_a_metric_from_log_lines_is_billed_if_each_sweep_reports_it() -> None:
-    assert "| stack: the metric of the sweep | 1 metric | 0.30 |\n" in costs.idle_table()
+    assert "| stack: the metric of the sweep, with `PaidMonitoring` | 1 metric | 0.30 |\n" in costs.idle_table()
 
 
 def test_a_dashboard_is_billed() -> None:

@@ -63,6 +63,7 @@ def test_every_widget_shows_metrics_that_exist(template: dict) -> None:
         ('[".", ExecutionsTimedOut,', '[".", ExecutionsTimeOut,'),
         ('[".", OrdersFailed,', '[".", OrdersFailure,'),
         ("{ id: oldest, visible: false }", "{ id: eldest, visible: false }"),
+        ("&ErrorsPercent IF(", "&ErrorsPercent WHEN("),
         ("{ id: requests, stat: SampleCount", "{ id: request, stat: SampleCount"),
         ("stat: p99\n", "stat: 99\n"),
         ("stat: Maximum\n", "stat: Max\n"),

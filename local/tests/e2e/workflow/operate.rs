@@ -1,6 +1,7 @@
 //! `make status` and `make follow`, on a stack with orders in every state. Their output in `docs/operations.md` is what
 //! these tests print.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use shared::order::Order;
 use shared::store::Orders;
@@ -214,7 +215,7 @@ async fn status_shows_orders_in_every_state_on_one_screen_and_follow_the_story_o
         (&operated.refunded, "30.00 EUR on ", "30.00 EUR\n", "nothing\n"),
         (&operated.failed, "30.00 EUR on ", "nothing\n", "30.00 EUR (FAILED: waits for an operator)\n"),
         (&operated.unknown, "not known\n", "nothing\n", "30.00 EUR, if it was paid (UNKNOWN: waits for an operator)\n"),
-        (&unpaid, "nothing\n", "nothing\n", "nothing\n"),
+        (&unpaid, "not known yet\n", "nothing\n", "nothing\n"),
     ] {
         let story = follow(&api, id(order)).await;
         let money = ["price 30.00 EUR", "charged ", charged, "refunded ", refunded, "owed ", owed];
@@ -247,9 +248,15 @@ async fn an_order_that_only_its_location_leads_to_is_followed_by_that() {
         ],
     );
 
+    let of_another = format!("ORDER=orders/Nobody/order/{}", id(recorded));
+    let story = make(api, "follow", &[&of_another]).await.unwrap();
+    assert_in_order(&story, &["201 PUT /orders", "Is the user in the Location its owner?"]);
+
     let nobody = Uuid::now_v7().to_string();
-    let error = make(api, "follow", &[&format!("ORDER={nobody}")]).await.unwrap_err();
-    assert!(error.starts_with(&format!("error: nothing is known of the order {nobody}. ")), "{error}");
+    for given in [nobody.clone(), format!("orders/Nobody/order/{nobody}")] {
+        let error = make(api, "follow", &[&format!("ORDER={given}")]).await.unwrap_err();
+        assert!(error.starts_with(&format!("error: nothing is known of the order {nobody}.\n")), "{error}");
+    }
     // Without ORDER, too.
     for wrong in ["PORT=1", "ORDER=7", "ORDER=orders/Ann/7"] {
         let error = make(api, "follow", &[wrong]).await.unwrap_err();
@@ -266,4 +273,20 @@ async fn an_order_that_was_deleted_is_followed_by_its_execution() {
     api.delete(&path_of(&order)).await.is(204);
     let story = follow(&api, id(&order)).await;
     assert_in_order(&story, &["execution SaveOrder begins\n", "The order is not in the table: "]);
+}
+
+#[tokio::test]
+async fn what_happened_to_an_order_that_cannot_be_read_is_shown() {
+    let operated = Operated::get().await;
+    let api = operated.api.with_http_of_its_own();
+    let order = api.order(&user("Ann")).await;
+    let [user_id, id] = ["user_id", "id"].map(|name| AttributeValue::S(text(&order[name])));
+    let dynamodb = aws_sdk_dynamodb::Client::new(&api.stack.sdk_config().await);
+    let put = dynamodb.put_item().table_name(&api.stack.orders_table).item("user_id", user_id).item("id", id);
+    put.send().await.unwrap();
+    // Another call brings the line of the first one.
+    api.order(&user("Ann")).await;
+    let story = follow_when(&api, &path_of(&order)[1..], "201 PUT /orders").await;
+    let parts = ["201 PUT /orders", "The order can't be read: ", "docs/operations.md#unreadable-items\n"];
+    assert_in_order(&story, &parts);
 }
