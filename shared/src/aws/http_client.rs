@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +39,19 @@ pub fn http_client() -> Result<SharedHttpClient, Cause> {
 /// Builder of HTTP clients with the certificates of the machine: the file that `SSL_CERT_FILE` names, or that of the
 /// system. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of milliseconds.
 pub fn http_builder() -> Result<ClientBuilder, Cause> {
-    let mut roots = RootCertStore::empty();
-    if let Some(file) = openssl_probe::probe().cert_file {
-        roots.add_parsable_certificates(certificates(&String::from_utf8_lossy(&fs::read(file)?)));
-    }
+    // The probe does not know the file of macOS.
+    let file = openssl_probe::probe().cert_file.unwrap_or_else(|| "/etc/ssl/cert.pem".into());
+    let roots = roots(&file).map_err(|cause| format!("can't read certificates from {}: {cause}", file.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Client::builder().tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Authorities in a file. Without any, each connection would fail, and nobody would know why.
+fn roots(file: &Path) -> Result<RootCertStore, Cause> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(&String::from_utf8_lossy(&fs::read(file)?)));
+    if roots.is_empty() { Err("it has none".into()) } else { Ok(roots) }
 }
 
 /// Certificates in a file of authorities (RFC 7468). What can't be read is left out, as is what rustls can't use.
@@ -209,6 +216,12 @@ mod tests {
         tokio::spawn(async { axum::serve(listener, service).await.unwrap() });
         let lines = telemetry::logged(async || assert!(send(&endpoint).await.is_err())).await;
         assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        assert!(roots(Path::new("Cargo.toml")).is_err());
+        assert!(roots(Path::new("no-such-file")).is_err());
     }
 
     #[test]
