@@ -43,8 +43,8 @@ impl Intercept for Ping {
     }
 }
 
-/// Configuration of an operation with a [`Ping`]: it is sent once. Its answer, which is not one to the operation, must not
-/// be logged as an error (see `retries`).
+/// Configuration of an operation with a [`Ping`]: it is sent once. Its answer, which is not one to the operation, must
+/// not be logged as an error (see `retries`).
 pub(crate) fn ping_once() -> RetryConfig {
     RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
