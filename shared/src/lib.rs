@@ -43,7 +43,8 @@ pub mod store;
 pub mod telemetry;
 pub mod workflow;
 
-/// Allocates in fewer instructions than glibc: a call with a list makes thousands of allocations (`docs/performance.md`).
+/// Allocates in fewer instructions than glibc: a call with a list makes thousands of allocations. It is the allocator
+/// of every program that uses this crate.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -2,7 +2,10 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
+
+from release_build import environment
 
 
 def features(root: Path, *arguments: str) -> set[str]:
@@ -57,3 +60,10 @@ def test_there_is_one_http_and_one_tls_stack(root: Path) -> None:
     for crate in ("hyper", "hyper-rustls", "http", "rustls", "tokio"):
         assert len([name for name, _ in versions if name == crate]) == 1, crate
     assert not {name for name, _ in versions} & {"aws-lc-rs", "openssl", "native-tls"}
+
+
+def test_code_in_c_does_not_know_the_time_of_the_build() -> None:
+    command = [sys.executable, "-m", "ziglang", "cc", "-E", "-P", "-x", "c", "-"]
+    source = "__DATE__ __TIME__\n"
+    made = subprocess.run(command, input=source, env=environment(), check=True, capture_output=True, text=True).stdout
+    assert made.strip() == '"Jan  1 1970" "00:00:00"'

@@ -20,7 +20,7 @@ use lambda_http::http::uri::PathAndQuery;
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Makes an operation of the SDK open a connection only: instead of its request, an unsigned `GET /ping` is sent. So it
-/// needs no right, and the service has nothing to deny, to bill or to do. Any answer will do.
+/// needs no right, and the service has nothing to do. Any answer will do, a refusal too.
 #[derive(Debug)]
 pub(crate) struct Ping;
 
@@ -43,8 +43,8 @@ impl Intercept for Ping {
     }
 }
 
-/// Configuration of an operation with a [`Ping`]: it is sent once, and the connection stays open although the answer is
-/// not one to the operation.
+/// Configuration of an operation with a [`Ping`]: it is sent once. Its answer, which is not one to the operation, must
+/// not be logged as an error (see `retries`).
 pub(crate) fn ping_once() -> RetryConfig {
     RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ use crate::Cause;
 /// Time to connect to a service, at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// HTTP client of the SDK.
+/// HTTP client of the SDK. The SDK's time-outs of an attempt and of an operation hold, but not those to connect and to
+/// read.
 pub fn http_client() -> Result<SharedHttpClient, Cause> {
     // In a function there is no proxy between it and AWS.
     let client = http_builder()?.connect_timeout(CONNECT_TIMEOUT).no_proxy().redirect(Policy::none()).build()?;
@@ -37,13 +39,19 @@ pub fn http_client() -> Result<SharedHttpClient, Cause> {
 /// Builder of HTTP clients with the certificates of the machine: the file that `SSL_CERT_FILE` names, or that of the
 /// system. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of milliseconds.
 pub fn http_builder() -> Result<ClientBuilder, Cause> {
-    let mut roots = RootCertStore::empty();
-    if let Some(file) = openssl_probe::probe().cert_file {
-        roots.add_parsable_certificates(certificates(&String::from_utf8_lossy(&fs::read(file)?)));
-    }
+    // The probe does not know the file of macOS.
+    let file = openssl_probe::probe().cert_file.unwrap_or_else(|| "/etc/ssl/cert.pem".into());
+    let roots = roots(&file).map_err(|cause| format!("can't read certificates from {}: {cause}", file.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Client::builder().tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Authorities in a file. Without any, each connection would fail, and nobody would know why.
+fn roots(file: &Path) -> Result<RootCertStore, Cause> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(&String::from_utf8_lossy(&fs::read(file)?)));
+    if roots.is_empty() { Err("it has none".into()) } else { Ok(roots) }
 }
 
 /// Certificates in a file of authorities (RFC 7468). What can't be read is left out, as is what rustls can't use.
@@ -110,43 +118,114 @@ fn source<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
 
 #[cfg(test)]
 mod tests {
-    use aws_config::retry::RetryConfig;
     use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-    use tokio::io::AsyncReadExt;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::time::timeout;
 
     use super::*;
-    use crate::aws::{Error, Queue};
+    use crate::aws::{Error, Queue, retries};
+    use crate::telemetry;
 
-    async fn send(endpoint: &str) -> Result<(), Error> {
+    fn queue(endpoint: &str) -> Queue {
         let credentials = Credentials::new("id", "secret", None, None, "test");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-west-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(RetryConfig::disabled())
+            .retry_config(retries().with_max_attempts(1))
             .http_client(http_client().unwrap())
             .endpoint_url(endpoint)
             .build();
-        Queue::new(&sdk, format!("{endpoint}/orders")).send("{}", None).await
+        Queue::new(&sdk, format!("{endpoint}/orders"))
+    }
+
+    async fn send(endpoint: &str) -> Result<(), Error> {
+        queue(endpoint).send("{}", None).await
     }
 
     #[tokio::test]
     async fn a_request_that_nobody_answers_may_be_sent_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let cut = async {
-            let (mut connection, _) = listener.accept().await.unwrap();
-            connection.read_exact(&mut [0; 4]).await.unwrap();
-        };
-        let (sent, ()) = tokio::join!(send(&endpoint), cut);
-        assert!(matches!(sent, Err(Error::Unavailable(_))), "cut: {sent:?}");
+        for answer in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
+            let cut = async {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                connection.read_exact(&mut [0; 4]).await.unwrap();
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let (sent, ()) = tokio::join!(send(&endpoint), cut);
+            assert!(matches!(sent, Err(Error::Unavailable(_))), "cut after {answer:?}: {sent:?}");
+        }
         drop(listener);
         let sent = send(&endpoint).await;
         assert!(matches!(sent, Err(Error::Unavailable(_))), "refused: {sent:?}");
         let sent = send("http://no-such-host.invalid").await;
         assert!(matches!(sent, Err(Error::Unavailable(_))), "not found: {sent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_closes_its_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let queue = queue(&format!("http://{}", listener.local_addr().unwrap()));
+        let started = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            connection.read_exact(&mut [0; 4]).await.unwrap();
+            connection
+        };
+        let mut connection = tokio::select! {
+            sent = queue.send("{}", None) => panic!("nobody has answered: {sent:?}"),
+            connection = started => connection,
+        };
+        let closed = timeout(Duration::from_secs(9), connection.read_to_end(&mut Vec::new())).await;
+        assert!(closed.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_request_is_sent_as_it_was_signed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let mut request = HttpRequest::new(SdkBody::from("{}"));
+        request.set_method("POST").unwrap();
+        request.set_uri(format!("http://{host}/a%2Fb//%7E?c=%27%20d&e=")).unwrap();
+        request.headers_mut().insert("content-length", "2");
+        request.headers_mut().insert("x-amz-target", "Service.Operation");
+        let connector = Connector(http_builder().unwrap().no_proxy().build().unwrap());
+        let received = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut received = Vec::new();
+            while !received.ends_with(b"\r\n\r\n{}") {
+                assert_ne!(connection.read_buf(&mut received).await.unwrap(), 0);
+            }
+            String::from_utf8(received).unwrap()
+        };
+        let (_, received) = tokio::join!(connector.call(request), received);
+        let (first, rest) = received.split_once("\r\n").unwrap();
+        assert_eq!(first, "POST /a%2Fb//%7E?c=%27%20d&e= HTTP/1.1");
+        let mut headers: Vec<_> = rest.lines().take_while(|line| !line.is_empty()).collect();
+        headers.sort_unstable();
+        // Signatures do not cover `accept`.
+        let host = format!("host: {host}");
+        assert_eq!(headers, ["accept: */*", "content-length: 2", &host, "x-amz-target: Service.Operation"]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_may_pass_is_not_logged_as_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let service = Router::new().fallback(async || StatusCode::SERVICE_UNAVAILABLE);
+        tokio::spawn(async { axum::serve(listener, service).await.unwrap() });
+        let lines = telemetry::logged(async || assert!(send(&endpoint).await.is_err())).await;
+        assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        assert!(roots(Path::new("Cargo.toml")).is_err());
+        assert!(roots(Path::new("no-such-file")).is_err());
     }
 
     #[test]

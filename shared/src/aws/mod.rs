@@ -20,7 +20,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_types::retry::ErrorKind;
+use aws_smithy_types::retry::{ErrorKind, ReconnectMode};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::Cause;
@@ -105,15 +105,20 @@ pub fn sdk_config() -> Result<SdkConfig, Cause> {
         .identity_cache(IdentityCache::lazy().build())
         .service_config(Endpoints)
         .http_client(Timed(http_client()?))
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .retry_config(retries())
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(1))
                 .operation_attempt_timeout(Duration::from_secs(2))
                 .operation_timeout(Duration::from_secs(6))
                 .build(),
         );
     Ok(config.build())
+}
+
+/// Attempts of a call. The SDK must not close connections after failures, because it can't with this HTTP client, and
+/// would log an error each time. A time-out or a break closes its connection anyway.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 /// Reads the endpoint of one service, which comes before that of all: `AWS_ENDPOINT_URL_DYNAMODB`.
@@ -122,6 +127,26 @@ struct Endpoints;
 
 impl LoadServiceConfig for Endpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        environment::optional(&format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_")))
+        environment::optional(&variable(&key))
+    }
+}
+
+/// Name of the variable for one service.
+fn variable(key: &ServiceConfigKey<'_>) -> String {
+    format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_of_an_endpoint_names_its_service() {
+        let of = |service| {
+            let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+            variable(&key.build().unwrap())
+        };
+        assert_eq!(of("DynamoDB"), "AWS_ENDPOINT_URL_DYNAMODB");
+        assert_eq!(of("Secrets Manager"), "AWS_ENDPOINT_URL_SECRETS_MANAGER");
     }
 }
