@@ -245,6 +245,17 @@ bench: prerequisites ## Measures the functions; fails if they miss what they mus
 	cargo build --release --locked --package floor
 	@cargo run --quiet --release --locked --package bench -- $(ARGS)
 
+.PHONY: bench-defaults
+bench-defaults: prerequisites ## Measures get-orders beside a list with the crates' defaults
+	cargo build --release --locked
+	cargo build --release --locked --package floor
+	cargo build --release --locked --manifest-path bench/defaults/Cargo.toml --target-dir target/defaults
+	@mkdir -p target/bench
+	@sed 's/"10"/"25"/' events/get-orders.json >target/bench/list.json
+	@cargo run --quiet --release --locked --package bench -- --event target/bench/list.json \
+	  --bootstrap target/defaults/release/defaults --bootstrap target/release/get-orders \
+	  --env ORDERS_TABLE=orders --env WEB_ORIGIN=https://example.com --env ENVIRONMENT=dev
+
 .PHONY: costs
 costs: ## Writes the tables of docs/costs.md
 	python tools/costs.py

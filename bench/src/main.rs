@@ -8,6 +8,7 @@ mod callgrind;
 mod function;
 mod growth;
 mod measure;
+mod memory;
 mod reach;
 mod report;
 mod runtime_api;
@@ -112,6 +113,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(subject) => Some(growth::measure(subject, &aws).await?),
         None => None,
     };
+    let sizes = match subjects.iter().find(|subject| subject.name == MAIN) {
+        Some(subject) => memory::measure(subject, &aws).await?,
+        None => Vec::new(),
+    };
     let musts = if arguments.bootstrap.is_empty() {
         reach::musts(&measured, growth.as_ref(), &read_baseline()?)
     } else {
@@ -130,7 +135,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(growth) = &growth {
         println!("{}", report::growth(growth));
     }
-    let json = report::json(&heading, &measured, growth.as_ref(), &musts);
+    if !sizes.is_empty() {
+        println!("{}", report::sizes(&sizes));
+    }
+    let json = report::json(&heading, &measured, growth.as_ref(), &sizes, &musts);
     fs::write(RESULT, format!("{json:#}\n"))?;
     if arguments.write_baseline {
         let baseline = reach::baseline(&measured).context("not everything was measured")?;

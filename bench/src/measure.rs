@@ -171,7 +171,8 @@ pub async fn measure(subjects: &[Subject], aws: &Aws, rounds: u16) -> anyhow::Re
     Ok(measured)
 }
 
-fn ms(time: Duration) -> f64 {
+/// Milliseconds.
+pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 

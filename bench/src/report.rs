@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::growth::Growth;
 use crate::measure::{Figure, Measured};
+use crate::memory::Size;
 use crate::reach::Must;
 use crate::statistics::Summary;
 
@@ -119,6 +120,16 @@ pub fn growth(growth: &Growth) -> String {
     format!("{}{walk}; peak RSS {before} KB after the first tenth, {after} KB at the end\n", table(&rows))
 }
 
+/// Memory sizes of the main function.
+pub fn sizes(sizes: &[Size]) -> String {
+    let mut rows = vec![["memory MB", "orders", "p50 ms", "p99 ms", "USD a million"].map(str::to_owned).to_vec()];
+    rows.extend(sizes.iter().map(|size| {
+        let [p50, p99, usd] = [size.p50_ms, size.p99_ms, size.usd_per_million()].map(number);
+        vec![size.mb.to_string(), size.orders.to_string(), p50, p99, usd]
+    }));
+    table(&rows)
+}
+
 /// What must be reached.
 pub fn musts(musts: &[Must]) -> String {
     let mut rows = vec![["", "value", "must", "aim", ""].map(str::to_owned).to_vec()];
@@ -135,7 +146,7 @@ pub fn musts(musts: &[Must]) -> String {
 }
 
 /// Everything, for programs.
-pub fn json(heading: &str, measured: &[Measured], growth: Option<&Growth>, musts: &[Must]) -> Value {
+pub fn json(heading: &str, measured: &[Measured], growth: Option<&Growth>, sizes: &[Size], musts: &[Must]) -> Value {
     let floor = measured.first();
     let subjects = measured.iter().map(|one| {
         let figures = Figure::ALL.into_iter().filter_map(|figure| {
@@ -145,7 +156,7 @@ pub fn json(heading: &str, measured: &[Measured], growth: Option<&Growth>, musts
         (one.name.clone(), figures.collect::<serde_json::Map<_, _>>().into())
     });
     let subjects: serde_json::Map<String, Value> = subjects.collect();
-    json!({"run": heading, "subjects": subjects, "growth": growth, "musts": musts})
+    json!({"run": heading, "subjects": subjects, "growth": growth, "memory": sizes, "musts": musts})
 }
 
 #[cfg(test)]
