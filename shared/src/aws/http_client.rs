@@ -50,19 +50,26 @@ pub fn http_builder() -> Result<ClientBuilder, Cause> {
 /// Authorities in a file. Without any, each connection would fail, and nobody would know why.
 fn roots(file: &Path) -> Result<RootCertStore, Cause> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(&String::from_utf8_lossy(&fs::read(file)?)));
+    let text = String::from_utf8(fs::read(file)?);
+    // The names between the certificates may have any encoding. Reading all files like this would be slower.
+    let text = text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    roots.add_parsable_certificates(certificates(&text));
     if roots.is_empty() { Err("it has none".into()) } else { Ok(roots) }
 }
 
 /// Certificates in a file of authorities (RFC 7468). What can't be read is left out, as is what rustls can't use.
 ///
 /// rustls' own reader protects secret keys from being observed, which takes four times as long: half a start.
-fn certificates(text: &str) -> impl Iterator<Item = CertificateDer<'static>> {
-    text.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|rest| {
-        let (encoded, _) = rest.split_once("-----END CERTIFICATE-----")?;
-        let decoded = STANDARD.decode(encoded.lines().collect::<String>());
-        decoded.ok().map(CertificateDer::from)
-    })
+fn certificates(text: &str) -> Vec<CertificateDer<'static>> {
+    let (mut certificates, mut encoded) = (Vec::new(), String::new());
+    for line in text.lines() {
+        match line {
+            "-----BEGIN CERTIFICATE-----" => encoded.clear(),
+            "-----END CERTIFICATE-----" => certificates.extend(STANDARD.decode(&encoded).map(CertificateDer::from)),
+            line => encoded.push_str(line),
+        }
+    }
+    certificates
 }
 
 #[derive(Debug)]
@@ -233,7 +240,7 @@ mod tests {
         let text = "# Root A\n-----BEGIN CERTIFICATE-----\nAAEC\r\nAwQ=\r\n-----END CERTIFICATE-----\n\n\
                     -----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n\
                     -----BEGIN CERTIFICATE-----\nBQ==\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nBg==";
-        let read: Vec<_> = certificates(text).map(|certificate| certificate.to_vec()).collect();
+        let read: Vec<_> = certificates(text).iter().map(|certificate| certificate.to_vec()).collect();
         assert_eq!(read, [vec![0, 1, 2, 3, 4], vec![5]]);
     }
 }
