@@ -205,7 +205,7 @@ host-build: ## Builds the functions for this machine in target/local
 	@python3 tools/host_build.py
 
 .PHONY: e2e
-e2e: web-build web/e2e/node_modules ## Runs the end-to-end tests on a fresh local stack
+e2e: web-build web/e2e/node_modules openapi/node_modules ## Runs the end-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
 	@# and the emulator would only wait for each other.
@@ -364,7 +364,7 @@ web-build: web/node_modules ## Builds the web UI in web/dist
 	cd web && npm run --silent build
 
 .PHONY: web-e2e
-web-e2e: web-build web/e2e/node_modules ## Runs only the browser tests, on a fresh local stack (after make tools host-build)
+web-e2e: web-build web/e2e/node_modules openapi/node_modules ## Runs only the browser tests, on a fresh local stack (after make tools host-build)
 	tools/run local run -- npm --prefix web/e2e run --silent test
 
 .PHONY: screenshots
