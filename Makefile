@@ -274,7 +274,8 @@ docs: free-DOCS_PORT tools openapi/node_modules web/node_modules ## Serves opena
 	@cd web && exec node_modules/.bin/vite --config vite.docs.ts --host 127.0.0.1 --port $(DOCS_PORT) --strictPort --logLevel warn
 
 %/node_modules: %/package-lock.json tools/requirements.txt
-	cd $* && npm ci --ignore-scripts --silent --no-audit --no-fund
+	@# Without the trap, an installation that was interrupted would leave a folder that looks complete.
+	cd $* && trap 'rm -rf node_modules' EXIT && npm ci --ignore-scripts --silent --no-audit --no-fund && trap - EXIT
 	@touch $@
 
 .PHONY: fmt

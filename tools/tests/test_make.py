@@ -162,3 +162,20 @@ def test_the_reason_why_docker_does_not_answer_is_shown(root: Path, tmp_path: Pa
     ran = docker_host(root, f"{tmp_path}:/usr/bin:/bin")
     assert ran.stderr == "error: make start-api needs Docker: docker info says: permission denied\n"
     assert (ran.returncode, ran.stdout) == (1, "")
+
+
+def test_an_interrupted_installation_leaves_no_folder_that_looks_complete(root: Path, tmp_path: Path) -> None:
+    for path in ("template.yaml", "tools/requirements.txt", "web/package-lock.json"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    shutil.copy(root / "Makefile", tmp_path)
+    installed = tmp_path / "web/node_modules"
+    # The signal that a terminal sends to all processes of a command.
+    executable(tmp_path / ".tools/aws/bin/npm", "#!/usr/bin/env bash\nmkdir node_modules\nkill -TERM 0\nsleep 60\n")
+    command = ["make", "--silent", "web/node_modules"]
+    stopped = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, start_new_session=True)
+    assert stopped.returncode != 0
+    assert not installed.exists()
+    executable(tmp_path / ".tools/aws/bin/npm", "#!/usr/bin/env bash\nmkdir node_modules\n")
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert installed.is_dir()
