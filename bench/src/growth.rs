@@ -26,7 +26,7 @@ const WALKED: usize = 100_000;
 /// Orders on each page of the walk: the API's default.
 const WALKED_PAGE: usize = 100;
 
-/// What was found.
+/// Cost of a list by the number of its orders.
 #[derive(Debug, Serialize)]
 pub struct Growth {
     /// Instructions of a warm call for each number of orders on the page; empty if they can't be counted.

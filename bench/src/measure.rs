@@ -22,7 +22,7 @@ const WARM_CALLS: u32 = 200;
 /// Warm calls whose instructions are counted.
 const COUNTED_CALLS: u32 = 20;
 
-/// What is measured.
+/// A quantity that is measured, with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Figure {
     /// From the start to the first request for an event, in milliseconds.
