@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use uuid::Uuid;
 
 use crate::environment::{command_for, http, root, staging};
 use crate::group::Group;
@@ -106,10 +108,20 @@ fn endpoint(port: u16) -> String {
     format!("http://localhost:{port}")
 }
 
+/// Ports that no system gives to outgoing connections, which could take one before its server starts.
+const PORTS: Range<u16> = 20_000..32_000;
+
 /// Returns this port, or any free one if none is given. Fails if nothing can listen on it. `make` has checked the port
 /// before it compiled; `tools/port.py` explains the error.
 pub fn free_port(port: Option<u16>) -> anyhow::Result<u16> {
-    let port = port.unwrap_or(0);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("can't use port {port}"))?;
-    Ok(listener.local_addr()?.port())
+    let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop);
+    if let Some(port) = port {
+        is_free(port).with_context(|| format!("can't use port {port}"))?;
+        return Ok(port);
+    }
+    // Random, because programs that start at the same time must not choose the same port.
+    let random = Uuid::new_v4().as_u64_pair().0 % u64::from(PORTS.end - PORTS.start);
+    let first = PORTS.start + u16::try_from(random)?;
+    let mut ports = (first..PORTS.end).chain(PORTS.start..first);
+    ports.find(|port| is_free(*port).is_ok()).context("there is no free port")
 }

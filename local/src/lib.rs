@@ -18,6 +18,7 @@ mod shown;
 pub mod sign_in;
 mod stack;
 pub mod status;
+pub mod variables;
 
 pub use deploy::deploy;
 pub use emulator::{Emulator, Reach, free_port};

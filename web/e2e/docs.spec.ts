@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -8,7 +9,8 @@ import { expect, test } from "@playwright/test";
 import { recordOrder, root } from "./stack.ts";
 
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
+  // None of those that systems give to outgoing connections, which could take it before the server starts.
+  const server = createServer().listen(randomInt(20_000, 32_000), "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   server.close();

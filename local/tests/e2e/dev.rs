@@ -28,7 +28,7 @@ fn dev(port: u16, web_port: u16) -> Command {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    local::free_port(None).unwrap()
 }
 
 /// Returns the next line that contains this text.

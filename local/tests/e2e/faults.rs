@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::events::FUNCTIONS;
 use crate::idempotency::{assert_count, create, order_of, seen};
-use crate::support::{Answer, Api, eventually, send, set_variable, user};
+use crate::support::{Answer, Api, eventually, send, set_variable, unreachable_url, user};
 
 /// The variable with the URL of DynamoDB.
 const DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
@@ -46,9 +46,7 @@ async fn assert_unavailable(api: &Api) {
 #[tokio::test]
 async fn responses_are_503_with_retry_after_while_dynamodb_is_unreachable() {
     let api = Api::of_own_stack("order-api-away", &[]).await;
-    // The listener is closed at once, so nothing listens on its port.
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    set_variable(&api.stack, &FUNCTIONS, DYNAMODB, Some(&format!("http://{address}"))).await;
+    set_variable(&api.stack, &FUNCTIONS, DYNAMODB, Some(&unreachable_url())).await;
     assert_unavailable(&api).await;
 }
 

@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_lambda::types::Environment;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use local::invoke::{ALIAS, functions};
 use local::sign_in::{self, Person};
 use local::{REGION, Stack, deploy, without_proxy};
 use reqwest::header::HeaderMap;
@@ -18,6 +16,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use uuid::Uuid;
+
+use crate::dev::free_port;
 
 /// Instant of what the tests write themselves.
 const INSTANT: &str = "2023-01-02T22:06:33.637839308Z";
@@ -235,23 +235,14 @@ impl Api {
     }
 }
 
-/// Sets or removes a variable of the stack's functions with these names, and moves their aliases to versions with it.
+/// Returns a URL at which nothing listens.
+pub fn unreachable_url() -> String {
+    format!("http://127.0.0.1:{}", free_port())
+}
+
+/// Sets or removes a variable of the stack's functions with these names.
 pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: Option<&str>) {
-    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_config().await);
-    let mut functions = functions(stack).await.unwrap();
-    for name in names {
-        let function = functions.remove(*name).unwrap_or_else(|| panic!("no function {name}"));
-        let mut variables = function.environment.unwrap().variables.unwrap();
-        match value {
-            Some(value) => variables.insert(variable.to_owned(), value.to_owned()),
-            None => variables.remove(variable),
-        };
-        let environment = Environment::builder().set_variables(Some(variables)).build();
-        let name = function.function_name.unwrap();
-        lambda.update_function_configuration().function_name(&name).environment(environment).send().await.unwrap();
-        let version = lambda.publish_version().function_name(&name).send().await.unwrap().version.unwrap();
-        lambda.update_alias().function_name(name).name(ALIAS).function_version(version).send().await.unwrap();
-    }
+    local::variables::set_variable(stack, names, variable, value).await.unwrap();
 }
 
 /// Makes the command see the emulator as AWS.

@@ -91,11 +91,6 @@ impl Breakable {
     }
 }
 
-/// Returns a URL at which nothing listens.
-fn unreachable_url() -> String {
-    format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
-}
-
 /// Submits an order with this plan for its providers.
 async fn submit(api: &Api, plan: &str) -> Value {
     let body = json!({"user_id": user("Ann"), "restaurant_id": plan, "quantity": 3});

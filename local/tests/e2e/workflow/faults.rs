@@ -9,10 +9,10 @@ use shared::store::Orders;
 use super::{
     Breakable, CANCELLED, DELIVERED, NOTHING, Notifications, balance, execution_arn, execution_ended, failed,
     hours_ago, id, invoke, logged, logged_about, order_when, published, requested, requests, saved, shared,
-    stop_execution, submit, succeeded, sweep, unreachable_url,
+    stop_execution, submit, succeeded, sweep,
 };
 use crate::providers::{ACCEPTED, Balance, requests_about};
-use crate::support::{Api, path_of, set_variable, user};
+use crate::support::{Api, path_of, set_variable, unreachable_url, user};
 
 const NOT_CONFIRMED: &str = "the restaurant did not confirm the order";
 const NOT_PROCESSED: &str = "the order could not be processed";

@@ -14,10 +14,12 @@ use tokio::task::JoinSet;
 
 use super::{
     Breakable, DELIVERED, NOTHING, Notifications, balance, execution_arn, execution_ended, id, logged, logged_about,
-    quick, requests, saved, set_queue, shared, stack, submit, succeeded, unreachable_url,
+    quick, requests, saved, set_queue, shared, stack, submit, succeeded,
 };
 use crate::providers::{ACCEPTED, Balance, ledger_of, requests_about};
-use crate::support::{Answer, Api, WAIT_TIMEOUT, encode, eventually, path_of, send, set_variable, text, user};
+use crate::support::{
+    Answer, Api, WAIT_TIMEOUT, encode, eventually, path_of, send, set_variable, text, unreachable_url, user,
+};
 
 /// The stack whose queue the tests break.
 static QUEUE: Breakable = Breakable::new("order-api-queue");
