@@ -6,7 +6,7 @@
 //! that answer; another request with the same key gets an error. The request's fingerprint is of the body's bytes: that
 //! needs no rule about which bodies mean the same.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -105,7 +105,7 @@ impl<A> IdempotencyRecord<A> {
 fn digest(parts: &[&[u8]]) -> String {
     let sha =
         parts.iter().fold(Sha256::new(), |sha, part| sha.chain_update(part.len().to_be_bytes()).chain_update(part));
-    BASE64_URL_SAFE_NO_PAD.encode(sha.finalize())
+    URL_SAFE_NO_PAD.encode_to_string(sha.finalize())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use memchr::memmem::Finder;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request};
 use rustls::pki_types::CertificateDer;
@@ -50,10 +50,7 @@ pub fn http_builder() -> Result<ClientBuilder, Cause> {
 /// Authorities in a file. Without any, each connection would fail, and nobody would know why.
 fn roots(file: &Path) -> Result<RootCertStore, Cause> {
     let mut roots = RootCertStore::empty();
-    let text = String::from_utf8(fs::read(file)?);
-    // The names between the certificates may have any encoding. Reading all files like this would be slower.
-    let text = text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    roots.add_parsable_certificates(certificates(&text));
+    roots.add_parsable_certificates(certificates(&fs::read(file)?));
     if roots.is_empty() { Err("it has none".into()) } else { Ok(roots) }
 }
 
@@ -61,16 +58,16 @@ fn roots(file: &Path) -> Result<RootCertStore, Cause> {
 ///
 /// rustls' own reader decodes in constant time, to protect secret keys. Certificates are public, and this is several
 /// times faster.
-fn certificates(text: &str) -> Vec<CertificateDer<'static>> {
-    let (mut certificates, mut encoded) = (Vec::new(), String::new());
-    for line in text.lines() {
-        match line {
-            "-----BEGIN CERTIFICATE-----" => encoded.clear(),
-            "-----END CERTIFICATE-----" => certificates.extend(STANDARD.decode(&encoded).map(CertificateDer::from)),
-            line => encoded.push_str(line),
-        }
-    }
-    certificates
+fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
+    let (begin, end) = (Finder::new("-----BEGIN CERTIFICATE-----"), Finder::new("-----END CERTIFICATE-----"));
+    let mut rest = pem;
+    iter::from_fn(move || {
+        rest = &rest[begin.find(rest)? + begin.needle().len()..];
+        let (encoded, after) = rest.split_at(end.find(rest)?);
+        rest = after;
+        Some(base64_simd::forgiving_decode_to_vec(encoded).map(CertificateDer::from))
+    })
+    .flatten()
 }
 
 #[derive(Debug)]
@@ -241,7 +238,7 @@ mod tests {
         let text = "# Root A\n-----BEGIN CERTIFICATE-----\nAAEC\r\nAwQ=\r\n-----END CERTIFICATE-----\n\n\
                     -----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n\
                     -----BEGIN CERTIFICATE-----\nBQ==\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nBg==";
-        let read: Vec<_> = certificates(text).iter().map(|certificate| certificate.to_vec()).collect();
+        let read: Vec<_> = certificates(text.as_bytes()).map(|certificate| certificate.to_vec()).collect();
         assert_eq!(read, [vec![0, 1, 2, 3, 4], vec![5]]);
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequestContext, ApiGatewayProxyResponse};
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::request::RequestContext;
@@ -72,7 +72,7 @@ impl Event {
         let body = match (self.body, self.is_base64_encoded) {
             (None, _) => Body::Empty,
             (Some(base64), Some(true)) => {
-                let bytes = BASE64_STANDARD.decode(base64);
+                let bytes = STANDARD.decode_to_vec(base64);
                 Body::Binary(bytes.map_err(|error| Problem::Internal(format!("the event's body: {error}").into()))?)
             }
             (Some(text), _) => Body::Text(text),
