@@ -167,7 +167,8 @@ template: ## Checks the templates, the workflows and the tools
 	zizmor --offline --quiet .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	pytest --quiet --numprocesses auto tools/tests
+	@# Without the plugins of the installed packages: to import them takes longer than most of the tests.
+	pytest --disable-plugin-autoload -p xdist --quiet --numprocesses auto tools/tests
 
 .PHONY: web
 web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
