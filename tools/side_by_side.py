@@ -36,4 +36,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        # The terminal has interrupted the verbs, too.
+        sys.exit(130)
