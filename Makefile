@@ -129,9 +129,7 @@ follow: $(if $(ON_STACK),check-stack) ## Shows all that happened to an order (OR
 test: ## Runs all tests and prints the time of each phase
 	@rm -f target/phases
 	$(PHASE) tools $(MAKE) tools
-	$(PHASE) lint $(MAKE) lint
-	$(PHASE) unit $(MAKE) unit
-	$(PHASE) template $(MAKE) template
+	$(PHASE) check $(MAKE) check
 	$(PHASE) web $(MAKE) web
 	$(PHASE) pipeline $(MAKE) pipeline
 	$(PHASE) release-build $(MAKE) release-build check-zips
@@ -142,15 +140,17 @@ test: ## Runs all tests and prints the time of each phase
 # --- Parts of make test ---
 
 .PHONY: check
-check: tools lint unit template ## Runs lints, unit tests and template checks
+check: tools ## Runs lints, unit tests and template checks
+	@python3 tools/side_by_side.py $(MAKE) lint unit template
 
 .PHONY: lint
 lint: ## Checks formatting and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	@# Of the whole workspace, too: a package alone takes other features of the dependencies, and compiles them again.
 	@# Not among all targets: `cargo test` leaves it out.
-	cargo clippy --locked --package local --test e2e --quiet -- -D warnings
-	cargo clippy --locked --package shared --features unauthenticated --quiet -- -D warnings
+	cargo clippy --locked --workspace --test e2e --quiet -- -D warnings
+	cargo clippy --locked --workspace --lib --features shared/unauthenticated --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	cargo deny --locked --log-level error check -D warnings bans licenses sources
 	ruff format --check --quiet tools
@@ -167,7 +167,8 @@ template: ## Checks the templates, the workflows and the tools
 	zizmor --offline --quiet .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	pytest --quiet --numprocesses auto tools/tests
+	@# Without the plugins of the installed packages: to import them takes longer than most of the tests.
+	pytest --disable-plugin-autoload -p xdist --quiet --numprocesses auto tools/tests
 
 .PHONY: web
 web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
@@ -274,8 +275,9 @@ docs: free-DOCS_PORT tools openapi/node_modules web/node_modules ## Serves opena
 	@cd web && exec node_modules/.bin/vite --config vite.docs.ts --host 127.0.0.1 --port $(DOCS_PORT) --strictPort --logLevel warn
 
 %/node_modules: %/package-lock.json tools/requirements.txt
+	@echo 'Installing the packages of $* ...'
 	@# Without the trap, an installation that was interrupted would leave a folder that looks complete.
-	cd $* && trap 'rm -rf node_modules' EXIT && npm ci --ignore-scripts --silent --no-audit --no-fund && trap - EXIT
+	@cd $* && trap 'rm -rf node_modules' EXIT && npm ci --ignore-scripts --silent --no-audit --no-fund && trap - EXIT
 	@touch $@
 
 .PHONY: fmt

@@ -47,7 +47,7 @@ async fn sam(endpoint: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let ran = Command::from(command_for(endpoint, &sam))
         .args(arguments)
         .current_dir(staging()?)
-        .env("SAM_CLI_POLL_DELAY", "1")
+        .env("SAM_CLI_POLL_DELAY", "0.5")
         .env("SAM_CLI_TELEMETRY", "0")
         .kill_on_drop(true)
         .output()

@@ -39,7 +39,7 @@ class CloudFormation:
     """CloudFormation, which accepts only the requests that a test expects."""
 
     def __init__(self) -> None:
-        self.client = boto3.Session("id", "secret", region_name=REGION).client("cloudformation")
+        self.client = boto3.client("cloudformation")
         self.stub = Stubber(self.client)
 
     def parameters(self, **values: str) -> None:

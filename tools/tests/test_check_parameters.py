@@ -29,7 +29,7 @@ class Aws:
     """CloudFormation, which knows of one stack."""
 
     def __init__(self, root: Path) -> None:
-        self.client = boto3.Session("id", "secret", region_name="eu-west-1").client("cloudformation")
+        self.client = boto3.client("cloudformation")
         self.stub = Stubber(self.client)
         self.template = yaml_parse((root / "template.yaml").read_text())
 

@@ -37,8 +37,7 @@ class Aws:
     """CloudFormation, S3 and CloudFront, which accept only the requests that a test expects."""
 
     def __init__(self) -> None:
-        session = boto3.Session("id", "secret", region_name="eu-west-1")
-        self.clients = [session.client(service) for service in ("cloudformation", "s3", "cloudfront")]
+        self.clients = [boto3.client(service) for service in ("cloudformation", "s3", "cloudfront")]
         self.cloudformation, self.s3, self.cloudfront = self.stubs = [Stubber(client) for client in self.clients]
 
     def stack(self, name: str = STACK, **outputs: str) -> None:

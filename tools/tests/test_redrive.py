@@ -25,8 +25,7 @@ class Aws:
     """CloudFormation and SQS, which accept only the requests that a test expects."""
 
     def __init__(self) -> None:
-        session = boto3.Session("id", "secret", region_name="eu-west-1")
-        self.clients = [session.client("cloudformation"), session.client("sqs")]
+        self.clients = [boto3.client("cloudformation"), boto3.client("sqs")]
         self.cloudformation, self.sqs = self.stubs = [Stubber(client) for client in self.clients]
         self.slept = []
 

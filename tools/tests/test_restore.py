@@ -24,7 +24,7 @@ class Tables:
     """DynamoDB, which accepts only the requests that a test expects."""
 
     def __init__(self) -> None:
-        self.client = boto3.Session("id", "secret", region_name="eu-west-1").client("dynamodb")
+        self.client = boto3.client("dynamodb")
         self.stub = Stubber(self.client)
 
     def holds(self, item: dict, *, is_lost: bool) -> None:

@@ -222,9 +222,8 @@ class Clients:
 
     def __init__(self) -> None:
         self.system, self.params = None, {}
-        session = boto3.Session("id", "secret", region_name="eu-west-1")
         services = ("cloudformation", "lambda", "cognito-idp", "stepfunctions")
-        self.aws = Aws(*map(session.client, services))
+        self.aws = Aws(*map(boto3.client, services))
         for client in vars(self.aws).values():
             client.meta.events.register("provide-client-params.*.*", self.remember)
             client.meta.events.register("before-call.*.*", self.respond)
