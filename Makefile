@@ -263,7 +263,8 @@ load: tools tools/autocannon/node_modules ## Measures the API under load from 1 
 	python3 tools/host_build.py --release
 	cargo build --release --locked --package floor
 	cargo build --release --locked --package bench
-	tools/run local run -- python tools/load.py
+	@# With the concurrency that AWS gives an account: workflows take functions, too, while the last clients submit orders.
+	tools/run local run --concurrency 1000 -- python tools/load.py
 	@printf '\nThe functions without the emulator: one process for each client, and AWS with canned answers\n\n'
 	@cargo run --quiet --release --locked --package bench -- --load
 

@@ -12,13 +12,14 @@ import os
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import quote, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter, Retry
 
 # Sends the requests.
 TOOL = ("node", "tools/autocannon/run.mjs")
@@ -26,20 +27,21 @@ CLIENTS = (1, 4, 16, 64)
 # Requests of each client before a measurement: they start the functions' processes, and tell how fast the route is.
 WARM_UP = 3
 # Time of a measurement, by the speed of its warm-up, and the most requests.
-SECONDS, MOST = 8, 2000
+SECONDS, MOST = 5, 2000
 # Orders that are there before the first measurement, and those on the page of a list.
 PREPARED, LISTED = 200, 25
-# Orders that are submitted in each measurement. They are few, because each starts a workflow, which calls six more
-# functions and goes on during the next measurement.
-SUBMITTED = 200
-# Time until a submitted order is saved. It has waited behind all the others.
-SAVED = 120
+# Orders that are submitted in each measurement. They are few, because each starts a workflow of six more calls.
+SUBMITTED = 64
+# Time until all submitted orders are final.
+SETTLED = 300
 # Time for an answer, longer than a function has, and for all answers of a measurement.
 TIMEOUT, ALL = 30, 300
 # Names of the users who have the orders.
 USER, SUBMITTER = "Load", "Load, submitted"
 # The only hosts that get load.
 LOOPBACK = ("localhost", "127.0.0.1")
+# Lists are read while workflows still take the functions that Lambda allows.
+REPEATS = Retry(total=10, status_forcelist={429, 503}, backoff_factor=0.5, raise_on_status=False)
 # Unit of the times in /proc.
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -56,6 +58,7 @@ class Route:
     status: int
     body: dict | None = None
     most: int = MOST
+    warm_up: int = WARM_UP
     has_token: bool = True
 
 
@@ -115,6 +118,8 @@ class Api:
     def __init__(self, url: str, token: str) -> None:
         self.url, self.token = url, token
         self.path = urlsplit(url).path
+        self.http = requests.Session()
+        self.http.mount("http://", HTTPAdapter(max_retries=REPEATS))
         self.failures: list[str] = []
 
     def load(self, route: Route, clients: int, count: int) -> Measured:
@@ -130,28 +135,36 @@ class Api:
         self.failures += [f"{route.name}, {clients} clients: {failure}" for failure in measured.failures(route, count)]
         return measured
 
-    def measure(self, route: Route) -> int:
-        """Prints the figures of a route; returns the number of its good answers, those of the warm-up included."""
+    def measure(self, route: Route, settle: Callable[[int], None] | None = None) -> int:
+        """Prints the figures of a route; returns the number of its good answers, those of the warm-up included.
+
+        `settle` waits for the work that so many good answers have left behind.
+        """
         print(f"\n{route.name}", flush=True)
         rows, good = [HEAD], 0
         for clients in CLIENTS:
-            warm_up = self.load(route, clients, WARM_UP * clients)
+            warm_up = self.load(route, clients, route.warm_up * clients)
+            good += warm_up.statuses[route.status]
+            if settle:
+                settle(good)
             before = processor_times()
             measured = self.load(route, clients, max(clients, min(int(warm_up.per_second * SECONDS), route.most)))
             used = [after - start for start, after in zip(before, processor_times(), strict=True)]
             rows.append(row(clients, measured, used))
-            good += sum(answers.statuses[route.status] for answers in (warm_up, measured))
+            good += measured.statuses[route.status]
+            if settle:
+                settle(good)
         print(table(rows), flush=True)
         return good
 
-    def orders(self, user: str) -> list[str]:
-        """The paths of a user's orders."""
+    def orders(self, user: str) -> list[dict]:
+        """A user's orders."""
         url, found = f"{self.url}/orders?user_id={quote(user)}&limit=1000", []
         while url:
             # As `auth`: requests replaces a header of this name by what ~/.netrc has.
-            page = requests.get(url, auth=self.sign, timeout=TIMEOUT)
+            page = self.http.get(url, auth=self.sign, timeout=TIMEOUT)
             page.raise_for_status()
-            found += [f"{self.path}/orders/{quote(user)}/order/{order['id']}" for order in page.json()]
+            found += page.json()
             more = page.links.get("next")
             url = more and f"{self.url}/orders{more['url']}"
         return found
@@ -160,14 +173,28 @@ class Api:
         request.headers["Authorization"] = f"Bearer {self.token}"
         return request
 
+    def paths(self, user: str) -> deque[str]:
+        """The paths of a user's orders."""
+        return deque(f"{self.path}/orders/{quote(user)}/order/{order['id']}" for order in self.orders(user))
+
     def expect(self, user: str, count: int) -> None:
-        """Records a failure if the user never has this number of orders."""
-        end = monotonic() + SAVED
-        while (there := len(self.orders(user))) != count and monotonic() < end:
-            sleep(1)
+        """Records a failure if the user has another number of orders."""
+        there = len(self.orders(user))
         print(f"By their answers, {count} orders are there; {there} are.", flush=True)
         if there != count:
             self.failures.append(f"{count} orders of {user} should be there by their answers, but {there} are")
+
+    def settle(self, user: str, count: int) -> None:
+        """Waits until the user has this number of orders and all are final; records a failure if that takes long."""
+        end = monotonic() + SETTLED
+        while True:
+            states = Counter(order["order_status"] for order in self.orders(user))
+            if states.total() >= count and not states["PENDING"]:
+                return
+            if monotonic() > end:
+                self.failures.append(f"after {SETTLED} s, {count} orders of {user} should be final: {dict(states)}")
+                return
+            sleep(1)
 
 
 def row(clients: int, measured: Measured, used: Sequence[float]) -> list[str]:
@@ -194,7 +221,7 @@ def load(api: Api) -> None:
     order = {"user_id": USER, "restaurant_id": "Restaurant 3", "quantity": 3}
     create = Route("PUT /orders: create", "PUT", deque([path]), 201, order)
     made = api.load(create, 4, PREPARED).statuses[201]
-    orders, page = deque(api.orders(USER)), deque([f"{path}?user_id={quote(USER)}&limit={LISTED}"])
+    orders, page = api.paths(USER), deque([f"{path}?user_id={quote(USER)}&limit={LISTED}"])
 
     gateway = "GET /orders without a token: the gateway refuses it"
     api.measure(Route(gateway, "GET", deque([path]), 401, has_token=False))
@@ -205,13 +232,14 @@ def load(api: Api) -> None:
     made += api.measure(create)
     api.expect(USER, made)
     # Each order once.
-    orders = deque(api.orders(USER))
+    orders = api.paths(USER)
     most = (len(orders) - WARM_UP * sum(CLIENTS)) // len(CLIENTS)
     made -= api.measure(Route("DELETE /orders/{userId}/order/{id}: delete", "DELETE", orders, 204, most=most))
     api.expect(USER, made)
-    submit = order | {"user_id": SUBMITTER}
-    submitted = api.measure(Route("POST /orders: submit", "POST", deque([path]), 202, submit, most=SUBMITTED))
-    api.expect(SUBMITTER, submitted)
+    body = order | {"user_id": SUBMITTER}
+    submit = Route("POST /orders: submit", "POST", deque([path]), 202, body, most=SUBMITTED, warm_up=1)
+    # Else the workflows of one measurement would slow the next one.
+    api.expect(SUBMITTER, api.measure(submit, lambda count: api.settle(SUBMITTER, count)))
 
 
 def running() -> list[str]:

@@ -29,6 +29,7 @@ print(json.dumps({"seconds": 0.5, "p50": 2, "p99": 3, "statuses": statuses, "err
 """
 # The token, the orders of the small API, and the number of them on a page.
 TOKEN, IDS, PAGE = "the-token", ["1", "2", "3"], 2
+STATUSES = {"1": "SUCCESS", "2": "PENDING", "3": "FAILURE"}
 SUBMIT = {"name": "submit", "method": "POST", "status": 202, "body": {"quantity": 3}}
 
 
@@ -48,7 +49,9 @@ class Orders(BaseHTTPRequestHandler):
         if start + PAGE < len(IDS):
             self.send_header("Link", f'<?cursor={start + PAGE}>; rel="next"')
         self.end_headers()
-        self.wfile.write(json.dumps([{"id": one} for one in IDS[start : start + PAGE]]).encode())
+        self.wfile.write(
+            json.dumps([{"id": one, "order_status": STATUSES[one]} for one in IDS[start : start + PAGE]]).encode()
+        )
 
     def log_message(self, *_: object) -> None:
         pass
@@ -111,7 +114,7 @@ def test_each_number_of_clients_is_measured_and_every_answer_counts(
     api = Api("http://localhost/Dev", TOKEN)
     good = api.measure(route(**SUBMIT, most=100))
     # The warm-up tells how fast the route is: 3 requests in half a second.
-    counts = [(3, 48), (12, 100), (48, 100), (192, 100)]
+    counts = [(3, 30), (12, 100), (48, 100), (192, 100)]
     assert [task["requests"] for task in tasks(tool)] == [count for pair in counts for count in pair]
     assert good == sum(map(sum, counts)) - 2 * len(counts)
     assert api.failures == [f"submit, {n} clients: 1 x status 503" for n in load.CLIENTS for _ in range(2)]
@@ -139,16 +142,24 @@ def test_the_tool_is_told_what_the_route_is(tool: Path) -> None:
 
 
 def test_orders_are_found_on_all_pages(url: str) -> None:
-    assert Api(url, TOKEN).orders("A B") == [f"/Dev/orders/A%20B/order/{one}" for one in IDS]
+    assert list(Api(url, TOKEN).paths("A B")) == [f"/Dev/orders/A%20B/order/{one}" for one in IDS]
 
 
 @pytest.mark.parametrize(("count", "failures"), [(3, 0), (2, 1), (4, 1)])
-def test_a_lost_or_extra_order_is_a_failure(
-    url: str, monkeypatch: pytest.MonkeyPatch, count: int, failures: int
-) -> None:
-    monkeypatch.setattr(load, "SAVED", 0)
+def test_a_lost_or_extra_order_is_a_failure(url: str, count: int, failures: int) -> None:
     api = Api(url, TOKEN)
     api.expect("A", count)
+    assert len(api.failures) == failures, api.failures
+
+
+@pytest.mark.parametrize(("count", "status", "failures"), [(3, "SUCCESS", 0), (3, "PENDING", 1), (4, "SUCCESS", 1)])
+def test_a_submitted_order_that_is_lost_or_never_final_is_a_failure(
+    url: str, monkeypatch: pytest.MonkeyPatch, count: int, status: str, failures: int
+) -> None:
+    monkeypatch.setattr(load, "SETTLED", 0)
+    monkeypatch.setitem(STATUSES, "2", status)
+    api = Api(url, TOKEN)
+    api.settle("A", count)
     assert len(api.failures) == failures, api.failures
 
 
