@@ -257,6 +257,18 @@ bench-defaults: prerequisites ## Measures get-orders beside a list with the crat
 	  --bootstrap target/defaults/release/defaults --bootstrap target/release/get-orders \
 	  --env ORDERS_TABLE=orders --env WEB_ORIGIN=https://example.com --env ENVIRONMENT=dev
 
+.PHONY: load
+# Functions as they are built for AWS, apart from those of `make dev`.
+load: export ORDER_API_STAGING := target/load
+load: tools tools/autocannon/node_modules ## Measures the API under load from 1 to 64 clients, and the functions without the emulator; on Linux
+	python3 tools/host_build.py --release
+	cargo build --release --locked --package floor
+	cargo build --release --locked --package bench
+	@# With the concurrency that AWS gives an account: workflows take functions, too, while the last clients submit orders.
+	tools/run local run --concurrency 1000 -- python tools/load.py
+	@printf '\nThe functions without the emulator: one process for each client, and AWS with canned answers\n\n'
+	@cargo run --quiet --release --locked --package bench -- --load
+
 .PHONY: costs
 costs: ## Writes the tables of docs/costs.md
 	python tools/costs.py

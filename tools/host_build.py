@@ -5,6 +5,7 @@ builds for Linux only; the emulator runs the functions as processes of this mach
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from zips import zip_bootstrap
 
 BUILD = ("cargo", "build", "--locked", "--message-format", "json-render-diagnostics")
 # Under the paths that the template names; local/src/environment.rs describes the folder.
-ZIPS = Path("target/local/target/lambda")
+ZIPS = Path(os.environ.get("ORDER_API_STAGING", "target/local")) / "target/lambda"
 # Little compression, because the zips stay on this machine.
 LEVEL = 1
 

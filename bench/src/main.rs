@@ -7,6 +7,7 @@ mod aws;
 mod callgrind;
 mod function;
 mod growth;
+mod load;
 mod measure;
 mod memory;
 mod reach;
@@ -56,6 +57,9 @@ struct Arguments {
     /// Number of rounds
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(9..))]
     rounds: u16,
+    /// Measure only the calls a second of the API's functions, or of those that are named, in 1 to 64 processes
+    #[arg(long, conflicts_with_all = ["bootstrap", "rounds", "write_baseline"])]
+    load: bool,
     /// Write the baseline with which later runs compare
     #[arg(long, conflicts_with_all = ["bootstrap", "only"])]
     write_baseline: bool,
@@ -92,7 +96,10 @@ async fn stopped() {
     }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
+    if arguments.load && arguments.only.is_empty() {
+        arguments.only = load::API.map(str::to_owned).to_vec();
+    }
     fs::create_dir_all(FOLDER)?;
     let folder = fs::canonicalize(FOLDER)?;
     let lock = fs::File::create(folder.join("lock"))?;
@@ -107,6 +114,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         samples.named(builds, &arguments.bootstrap, &arguments.event, &arguments.env)?
     };
     let aws = Aws::start(samples.order("recorded")?, &folder.join("bundle.pem")).await?;
+
+    if arguments.load {
+        let loaded = load::measure(&subjects, &aws).await?;
+        println!("{}\n\n{}", report::heading(), report::load(&loaded));
+        return Ok(());
+    }
 
     let measured = measure::measure(&subjects, &aws, arguments.rounds).await?;
     let growth = match subjects.iter().find(|subject| subject.name == MAIN) {

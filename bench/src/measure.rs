@@ -176,7 +176,8 @@ pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn us(time: Duration) -> f64 {
+/// Microseconds.
+pub fn us(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 

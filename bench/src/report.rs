@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::growth::Growth;
+use crate::load::Loaded;
 use crate::measure::{Figure, Measured};
 use crate::memory::Size;
 use crate::reach::Must;
@@ -88,6 +89,16 @@ pub fn figures(measured: &[&Measured]) -> String {
         rows.push(row);
     }
     table(&rows)
+}
+
+/// A line for each function and number of processes. The last column is what one processor could do.
+pub fn load(loaded: &[Loaded]) -> String {
+    let heads = ["", "processes", "calls a second", "p50 ms", "p99 ms", "CPU of a call us", "a second of CPU"];
+    let rows = loaded.iter().map(|one| {
+        let figures = [one.per_second, one.p50, one.p99, one.cpu, 1e6 / one.cpu].map(number);
+        [one.name.clone(), one.processes.to_string()].into_iter().chain(figures).collect()
+    });
+    table(&std::iter::once(heads.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>())
 }
 
 /// A line for each function, with ratios to the floor in parentheses.

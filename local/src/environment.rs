@@ -20,7 +20,8 @@ pub(crate) fn root() -> anyhow::Result<PathBuf> {
 ///
 /// It holds a copy of the template, byte for byte, and the functions' builds for this machine under the paths that the
 /// template names. They stay out of `target/lambda/`, where the arm64 builds for AWS belong. `make arm64-check` sets
-/// `ORDER_API_STAGING` to a folder in which these builds have been made fit for this machine.
+/// `ORDER_API_STAGING` to a folder in which these builds have been made fit for this machine, and `make load` to one with
+/// optimised builds.
 pub fn staging() -> anyhow::Result<PathBuf> {
     let folder = std::env::var_os("ORDER_API_STAGING").unwrap_or_else(|| "target/local".into());
     Ok(root()?.join(folder))
