@@ -20,6 +20,7 @@ use crate::idempotency::Operation;
 use crate::money::Money;
 use crate::order::{Expected, Order, OrderContent, OrderForm, OrderId, OrderKey, OrderStatus, Refusal, Timestamp};
 use crate::page::{Cursor, Limit, List, Page};
+use crate::telemetry;
 
 /// Name of the index of orders that are not settled.
 const UNSETTLED: &str = "unsettled";
@@ -427,7 +428,7 @@ fn readable(item: Item) -> Option<Order> {
         Ok(order) => Some(order),
         Err(error) => {
             let [user_id, id] = key;
-            let error = error.to_string();
+            let error = telemetry::describe(&error);
             tracing::error!(unreadable_item = true, user_id, id, error, "skipped an item that is not an order");
             None
         }
