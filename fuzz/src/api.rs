@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequest;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Context, Request};
 use lambda_runtime::LambdaEvent;
@@ -181,21 +181,35 @@ fn ask(operation: Operation, event: &Value) -> Answer {
     answer
 }
 
-/// Events as they are. API Gateway sends what the Lambda events' own type reads, with a body that is what it says, so
-/// nothing else may be a 500.
+/// Events as they are. An event with the types that API Gateway sends is no 500.
 pub fn api_event(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     // The runtime takes nothing but JSON.
     let Ok(raw) = serde_json::from_str::<Box<RawValue>>(text) else { return };
-    let known = serde_json::from_str::<ApiGatewayProxyRequest>(text).ok();
-    let has_body = |event: &ApiGatewayProxyRequest| {
-        !event.is_base64_encoded || event.body.as_ref().is_none_or(|body| BASE64_STANDARD.decode(body).is_ok())
-    };
-    let is_possible = known.is_some_and(|event| event.path.is_some() && has_body(&event));
+    let is_possible = serde_json::from_str(text).is_ok_and(|event| is_of_api_gateway(&event));
     for operation in Operation::ALL {
         let answer = answer(operation, raw.clone());
         assert!(!is_possible || answer.status.as_u16() < 500, "{operation:?}: {} {}", answer.status, answer.body);
     }
+}
+
+/// Returns true if the event has the types of API Gateway ("Input format of a Lambda function for proxy integration").
+fn is_of_api_gateway(event: &Value) -> bool {
+    let is_map = |name: &str, is_value: fn(&Value) -> bool| match &event[name] {
+        Value::Object(map) => map.values().all(is_value),
+        other => other.is_null(),
+    };
+    let is_list = |value: &Value| value.as_array().is_some_and(|lines| lines.iter().all(Value::is_string));
+    let has_body = match (&event["body"], &event["isBase64Encoded"]) {
+        (Value::String(body), Value::Bool(true)) => BASE64_STANDARD.decode(body).is_ok(),
+        (body, is_base64) => (body.is_string() || body.is_null()) && is_base64.is_boolean(),
+    };
+    event["httpMethod"].is_string()
+        && event["path"].is_string()
+        && ["headers", "queryStringParameters", "pathParameters"].iter().all(|name| is_map(name, Value::is_string))
+        && ["multiValueHeaders", "multiValueQueryStringParameters"].iter().all(|name| is_map(name, is_list))
+        && serde_json::from_value::<ApiGatewayProxyRequestContext>(event["requestContext"].clone()).is_ok()
+        && has_body
 }
 
 /// Bodies, as text and as bytes. What is accepted is what was sent, and can be sent back as it was received.

@@ -4,8 +4,8 @@
 //!
 //! Promises for every input:
 //! - **No panic**, not even one that the product catches.
-//! - **No 500**, and no answer that is not a complete response or problem. The exception is an event that API Gateway can't
-//!   send: see [`api::api_event`].
+//! - **No 500**, and no answer that is not a complete response or problem. The exception is an event of a form that API
+//!   Gateway does not send: see [`api::api_event`].
 //! - **No raw input in a log.** [`CANARY`] stands for what must not be logged. It is in the seeds, so the fuzzer carries it
 //!   everywhere. Ids may be logged.
 
