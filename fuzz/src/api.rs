@@ -186,10 +186,13 @@ pub fn api_event(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     // The runtime takes nothing but JSON.
     let Ok(raw) = serde_json::from_str::<Box<RawValue>>(text) else { return };
-    let is_possible = serde_json::from_str(text).is_ok_and(|event| is_of_api_gateway(&event));
+    // A name that comes twice in an object, which API Gateway does not send, comes once in the `Value`.
+    let possible = serde_json::from_str(text).ok().filter(is_of_api_gateway);
     for operation in Operation::ALL {
-        let answer = answer(operation, raw.clone());
-        assert!(!is_possible || answer.status.as_u16() < 500, "{operation:?}: {} {}", answer.status, answer.body);
+        answer(operation, raw.clone());
+        if let Some(event) = &possible {
+            ask(operation, event);
+        }
     }
 }
 

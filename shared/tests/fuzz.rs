@@ -83,3 +83,8 @@ fn no_value_that_is_not_expected_gets_into_a_log() {
         }
     }
 }
+
+#[test]
+fn an_item_with_an_attribute_of_an_unknown_type_is_no_order() {
+    fuzz::run("table_item", include_bytes!("../../fuzz/corpus/table_item/an-unknown-type"));
+}

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::records::{IdempotencyRecords, first_answer};
-use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client};
+use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client, read};
 use crate::aws::{Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
@@ -365,7 +365,7 @@ impl Orders {
             .items()
             .send();
         let found = items.collect::<Result<Vec<_>, _>>().await?;
-        Ok(found.into_iter().next().map(serde_dynamo::from_item).transpose()?)
+        Ok(found.into_iter().next().map(read).transpose()?)
     }
 
     /// Keys of the orders that are not settled, and were last written before that instant, the oldest first. Needs
@@ -385,7 +385,7 @@ impl Orders {
                 .items()
                 .send();
             for item in items.collect::<Result<Vec<_>, _>>().await? {
-                let Unsettled { key, updated_at } = serde_dynamo::from_item(item)?;
+                let Unsettled { key, updated_at } = read(item)?;
                 found.push((key, updated_at));
             }
         }
@@ -407,7 +407,7 @@ fn stored(order: &Order) -> Result<Item, StoreError> {
 }
 
 fn order(item: Item) -> Result<Order, StoreError> {
-    Ok(serde_dynamo::from_item(item)?)
+    Ok(read(item)?)
 }
 
 /// Meaning of a write that DynamoDB refused, as the domain judges the order before it.
@@ -424,7 +424,7 @@ fn refusal(judged: Option<Refusal>) -> StoreError {
 /// metric filter: one damaged item must not make a whole list unreadable.
 fn readable(item: Item) -> Option<Order> {
     let key = ["user_id", "id"].map(|name| item.get(name).and_then(|value| value.as_s().ok()).cloned());
-    match serde_dynamo::from_item(item) {
+    match read(item) {
         Ok(order) => Some(order),
         Err(error) => {
             let [user_id, id] = key;
