@@ -29,8 +29,11 @@ pub const CANARY: &str = "Zq7Xk";
 /// A number that no log may contain.
 pub const NUMBER: u64 = 8_675_309_424_242;
 
-/// All targets by their names.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+/// Name and body of a target.
+type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 9] = [
     ("api_event", api::api_event),
     ("cursor", api::cursor),
     ("idempotency_key", api::idempotency_key),

@@ -33,11 +33,11 @@ fn sdk_config() -> SdkConfig {
         .region(Region::new("eu-west-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::disabled())
-        .http_client(infallible_client_fn(dynamodb))
+        .http_client(infallible_client_fn(|request| dynamodb(&request)))
         .build()
 }
 
-fn dynamodb(request: http::Request<SdkBody>) -> http::Response<SdkBody> {
+fn dynamodb(request: &http::Request<SdkBody>) -> http::Response<SdkBody> {
     let target = request.headers()["x-amz-target"].to_str().unwrap();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
@@ -85,7 +85,7 @@ pub fn table_item(data: &[u8]) {
     let (page, _) = logged(orders.list(&List::All, Limit::default(), None));
     match read {
         Ok(order) => {
-            assert_eq!(page.unwrap().orders, [order.clone()]);
+            assert_eq!(page.unwrap().orders, std::slice::from_ref(&order));
             judge(&order);
             // Written back by the function's own code, it is read as the same order.
             let (recorded, _) = logged(orders.record(&key, |order| Some(order.clone())));

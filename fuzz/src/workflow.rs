@@ -35,7 +35,7 @@ pub fn queue_message(data: &[u8]) {
         is_same(&change.submission()?);
         Ok::<_, MessageError>(())
     };
-    let time = Duration::from_secs(60);
+    let time = Duration::from_mins(1);
     let (failed, _) = logged(handle_batch("fuzz", &start, batch.clone(), time));
     assert!(failed.batch_item_failures.is_empty(), "what can't be parsed is not to be repeated");
     let (failed, _) = logged(handle_batch("fuzz", &recover, batch, time));
