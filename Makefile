@@ -412,5 +412,5 @@ lock: ## Updates the pinned tools after an edit of tools/*.in
 
 .PHONY: clean
 clean: ## Removes all builds and everything that was installed in the checkout
-	rm -rf target .tools .aws-sam .schemathesis packaged-template.yaml release-template.yaml web/dist web/src/api/schema.d.ts
+	rm -rf target fuzz/artifacts .tools .aws-sam .schemathesis packaged-template.yaml release-template.yaml web/dist web/src/api/schema.d.ts
 	find . \( -name node_modules -o -name __pycache__ -o -name .pytest_cache -o -name .ruff_cache \) -prune -exec rm -rf {} +
