@@ -230,6 +230,22 @@ e2e-on-stack: tools/clients/node_modules
 fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-build)
 	tools/run local run -- tools/fuzz/run
 
+FUZZ_SECONDS ?= 600
+# Inputs that a run adds. Those in fuzz/corpus are only read.
+NEW_INPUTS := target/fuzz-corpus
+
+.PHONY: fuzz-parsers
+fuzz-parsers: export CARGO_TARGET_DIR := $(CURDIR)/target/libfuzzer
+fuzz-parsers: tools ## Fuzzes what parses input, by libFuzzer; needs a C++ compiler (FUZZ_SECONDS=600 in all)
+	@# No sanitizer, so the pinned Rust will do: the code has nothing unsafe in it.
+	cargo fuzz build --sanitizer none
+	@targets=$$(cargo fuzz list); count=$$(wc -w <<<"$$targets"); \
+	for target in $$targets; do \
+	  echo "$$target:"; mkdir -p "$(NEW_INPUTS)/$$target"; \
+	  cargo fuzz run --sanitizer none "$$target" "$(NEW_INPUTS)/$$target" "fuzz/corpus/$$target" -- \
+	    -max_total_time=$$(($(FUZZ_SECONDS) / count)) -timeout=10 -verbosity=0 -print_final_stats=1; \
+	done
+
 .PHONY: openapi
 openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types
 	tools/run openapi >openapi.yaml
@@ -410,5 +426,5 @@ lock: ## Updates the pinned tools after an edit of tools/*.in
 
 .PHONY: clean
 clean: ## Removes all builds and everything that was installed in the checkout
-	rm -rf target .tools .aws-sam .schemathesis packaged-template.yaml release-template.yaml web/dist web/src/api/schema.d.ts
+	rm -rf target fuzz/artifacts .tools .aws-sam .schemathesis packaged-template.yaml release-template.yaml web/dist web/src/api/schema.d.ts
 	find . \( -name node_modules -o -name __pycache__ -o -name .pytest_cache -o -name .ruff_cache \) -prune -exec rm -rf {} +

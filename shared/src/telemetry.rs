@@ -73,16 +73,28 @@ pub fn needs_operator(reason: &str) {
     tracing::error!(needs_operator = true, "an operator is needed: {reason}");
 }
 
-/// An error with all its causes, for the log.
+/// An error with all its causes, for the log, without the input that it quotes.
 #[must_use]
 pub fn describe(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = without_input(&error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        text = format!("{text}: {}", without_input(&error.to_string()));
         cause = error.source();
     }
     text
+}
+
+/// The text of an error without the value that it quotes, which may be personal. serde's errors say what was found, then
+/// what was expected; those of `serde_dynamo` quote a number.
+fn without_input(text: &str) -> String {
+    const FOUND: [&str; 5] = ["invalid type", "invalid value", "unknown variant", "unknown field", "Failed to parse"];
+    let Some(end) = FOUND.iter().filter_map(|found| Some(text.find(found)? + found.len())).min() else {
+        return text.to_owned();
+    };
+    // The last one is serde's own: what was expected is never quoted from the input.
+    let expected = text[end..].rfind(", expected ").map_or("", |place| &text[end + place..]);
+    format!("{}{expected}", &text[..end])
 }
 
 /// Does the work, and returns the lines that it logs.
@@ -117,7 +129,40 @@ pub(crate) async fn logged(work: impl AsyncFn()) -> Vec<serde_json::Value> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+    use crate::order::OrderStatus;
+
+    #[test]
+    fn an_error_is_logged_without_the_input_that_it_quotes() {
+        #[derive(Debug, Deserialize)]
+        struct Form {
+            #[expect(dead_code, reason = "only its errors are read")]
+            status: OrderStatus,
+            #[expect(dead_code, reason = "only its errors are read")]
+            version: u64,
+        }
+
+        let described = |json: &str| describe(&serde_json::from_str::<Form>(json).unwrap_err());
+        for (json, line) in [
+            (r#""Ann""#, "invalid type, expected struct Form at line 1 column 5"),
+            (r#"{"version":"Ann, expected Bob"}"#, "invalid type, expected u64 at line 1 column 30"),
+            (r#"{"version":-42}"#, "invalid value, expected u64 at line 1 column 14"),
+            (
+                r#"{"status":"Ann"}"#,
+                "unknown variant, expected one of `PENDING`, `SUCCESS`, `FAILURE` at line 1 column 15",
+            ),
+            (r#"{"version":1}"#, "missing field `status` at line 1 column 13"),
+            ("Ann", "expected value at line 1 column 1"),
+        ] {
+            assert_eq!(described(json), line);
+        }
+        let number = serde_dynamo::AttributeValue::N("4242x".into());
+        let error = serde_dynamo::from_attribute_value::<_, u64>(number).unwrap_err();
+        assert!(error.to_string().contains("4242x"), "{error}");
+        assert_eq!(describe(&error), "Failed to parse");
+    }
 
     #[test]
     fn a_level_is_one_of_the_known_names() {

@@ -12,6 +12,8 @@ use aws_sdk_dynamodb::config::{AsyncSleep, Sleep};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use shared::fixtures;
 use shared::fixtures::{content, euros, new_order, user_id};
@@ -203,6 +205,34 @@ async fn a_users_list_is_theirs_newest_first() {
         assert_eq!(pages.concat(), anns);
     }
     assert!(all_pages(&table.orders, &List::Of(user_id("Nobody")), 10).await.concat().is_empty());
+}
+
+#[tokio::test]
+async fn a_forged_cursor_shows_only_orders_of_its_own_list() {
+    let table = Table::new().await;
+    let (mut orders, mut own) = (Vec::new(), HashSet::new());
+    for name in ["Al", "Ann", "Annie", "Bob"].iter().cycle().take(20) {
+        let order = table.created(name).await;
+        own.extend((*name == "Ann").then(|| order.key().clone()));
+        orders.push(order);
+    }
+    let list = List::Of(user_id("Ann"));
+    // Ids of others' orders, and ids before and after all of them.
+    let ends = ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"].map(str::to_owned);
+    let ids = orders.iter().map(|order| order.id().to_string()).chain(ends);
+    for id in ids {
+        for (of, user) in [("Ann", "Ann"), ("Ann", "Bob"), ("Ann", "Al"), ("Bob", "Ann"), ("Bob", "Bob")] {
+            let form = json!({"v": "1", "list": {"of": of}, "after": {"user_id": user, "id": id}});
+            let forged = Cursor::decode(&BASE64_URL_SAFE_NO_PAD.encode(form.to_string()), &list);
+            assert_eq!(forged.is_ok(), of == "Ann" && user == "Ann", "{form}");
+            let Ok(cursor) = forged else { continue };
+            let page = table.orders.list(&list, limit(1000), Some(&cursor)).await.unwrap();
+            assert!(page.orders.iter().all(|order| own.contains(order.key())), "{form}");
+            assert!(page.orders.iter().all(|order| order.id().to_string() < id), "{form}");
+        }
+        let form = json!({"v": "1", "list": "all", "after": {"user_id": "Ann", "id": id}});
+        assert!(Cursor::decode(&BASE64_URL_SAFE_NO_PAD.encode(form.to_string()), &list).is_err(), "{form}");
+    }
 }
 
 #[tokio::test]

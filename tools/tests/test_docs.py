@@ -32,6 +32,7 @@ FOLDERS = (
     "docs",
     "events",
     "functions",
+    "fuzz",
     "local",
     "openapi",
     "pipeline",

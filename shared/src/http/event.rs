@@ -49,9 +49,10 @@ impl Event {
         self.request_context.request_id.as_deref().unwrap_or_default()
     }
 
-    /// Method and route, `GET /orders/{userId}/order/{id}`: the same for every spelling of the path.
+    /// Method and route, `GET /orders/{userId}/order/{id}`: the same for every spelling of the path. The path itself names a
+    /// user, and is not logged.
     pub fn route(&self) -> String {
-        format!("{} {}", self.http_method, self.request_context.resource_path.as_deref().unwrap_or(&self.path))
+        format!("{} {}", self.http_method, self.request_context.resource_path.as_deref().unwrap_or_default())
     }
 
     /// Returns true if the path ends with a slash. API Gateway takes `/orders/` for `/orders`.

@@ -168,6 +168,7 @@ impl<'de> Visitor<'de> for Nested {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -208,6 +209,24 @@ mod tests {
         assert_eq!((object, fields), (json!({"b": 1, "e": 1}), vec!["a".into(), "c".into(), "e".into()]));
         assert_eq!(message(r#"{"a":[{"b":{"c":1,"c":2}}]}"#), r#"must have the name "c" once in an object"#);
         assert_eq!(parse(r#"{"a":{"a":{"a":1}},"b":[{"a":1},{"a":1}]}"#).1, [""; 0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+        #[test]
+        fn a_whole_number_is_read_however_it_is_written(number: u64, zeros in 0..20_usize) {
+            let (text, zeros_text) = (number.to_string(), "0".repeat(zeros));
+            let (head, tail) = text.split_at(1);
+            let shifted = format!("{head}.{tail}{zeros_text}e{}", tail.len());
+            let with_zeros = format!("{text}{zeros_text}E-{zeros}");
+            let texts = [text.clone(), format!("{text}.0{zeros_text}"), format!("{text}e+0"), with_zeros];
+            // A point needs digits after it.
+            let shifted = (!tail.is_empty() || zeros > 0).then_some(shifted);
+            for text in texts.into_iter().chain(shifted) {
+                assert_eq!(whole(&text), Some(number), "{text}");
+            }
+        }
     }
 
     #[test]

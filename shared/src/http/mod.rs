@@ -85,7 +85,8 @@ fn web_origin(text: &str, allows_http: bool) -> Result<HeaderValue, EnvironmentE
     text.parse().map_err(|_| invalid())
 }
 
-async fn answer<H, F>(function: &'static str, handler: &H, event: LambdaEvent<Box<RawValue>>) -> Response
+/// Answers one event of API Gateway with `handler`: what [`serve`] does with each, except for the headers of CORS.
+pub async fn answer<H, F>(function: &'static str, handler: &H, event: LambdaEvent<Box<RawValue>>) -> Response
 where
     H: Fn(Caller, Request) -> F,
     F: Future<Output = Result<Response, Problem>>,

@@ -17,8 +17,8 @@ use crate::calls::{self, Calls};
 use crate::telemetry;
 
 pub use call::serve_calls;
-pub use queue::{MessageError, serve_queue};
-pub use task::{TaskError, serve_task};
+pub use queue::{MessageError, handle_batch, serve_queue};
+pub use task::{TaskError, serve_task, take_step};
 
 /// A unit of work, as its log line identifies it: a request, a step of the state machine, or a message of a queue.
 #[derive(Debug, Default)]

@@ -79,7 +79,9 @@ where
     .await
 }
 
-async fn handle_batch<H>(function: &'static str, handler: &H, batch: SqsEvent, time: Duration) -> SqsBatchResponse
+/// Handles one batch with `handler`, each message within that time: what [`serve_queue`] does with each batch, except for
+/// the sending of unusable messages. Returns the messages that stay in the queue.
+pub async fn handle_batch<H>(function: &'static str, handler: &H, batch: SqsEvent, time: Duration) -> SqsBatchResponse
 where
     H: AsyncFn(SqsMessage) -> Result<(), MessageError>,
 {

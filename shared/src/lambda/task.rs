@@ -1,15 +1,14 @@
 use std::error::Error;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Logged, Work};
 use crate::order::Step;
 use crate::providers::ProviderError;
 use crate::store::StoreError;
 use crate::workflow::{StepAnswer, Submission};
-use crate::{Cause, aws, telemetry};
+use crate::{Cause, aws};
 
 /// Reason why a step failed. The state machine knows the variants by their names.
 #[derive(Debug, thiserror::Error)]
@@ -86,15 +85,25 @@ where
     F: Future<Output = Result<Step, TaskError>>,
 {
     let handler = &handler;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
-        let work = Work { function, request_id: Some(event.context.request_id), ..Work::default() };
-        work.run(async move {
-            let task = Submission::deserialize(event.payload).map_err(|error| TaskError::NonRetryable(error.into()))?;
-            telemetry::set_order_id(task.order.id());
-            Ok::<_, TaskError>(StepAnswer { next: handler(task).await? })
-        })
-    }))
-    .await
+    lambda_runtime::run(service_fn(move |event| take_step(function, handler, event))).await
+}
+
+/// Takes one step with `handler`: what [`serve_task`] does with each event of the state machine.
+pub async fn take_step<H, F>(
+    function: &'static str,
+    handler: &H,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<StepAnswer, TaskError>
+where
+    H: Fn(Submission) -> F,
+    F: Future<Output = Result<Step, TaskError>>,
+{
+    let work = Work { function, request_id: Some(event.context.request_id), ..Work::default() };
+    let step = work.run(async move {
+        let task = Submission::parse(event.payload.get()).map_err(|error| TaskError::NonRetryable(error.into()))?;
+        Ok(StepAnswer { next: handler(task).await? })
+    });
+    step.await
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::{ContextV7, Uuid};
 
@@ -118,8 +118,10 @@ impl TryFrom<String> for Timestamp {
     type Error = Invalid;
 
     fn try_from(value: String) -> Result<Self, Invalid> {
-        let instant = DateTime::parse_from_rfc3339(&value);
-        instant.map(|at| Self(at.to_utc())).map_err(|_| Invalid("must be an instant in the form of RFC 3339"))
+        let instant = DateTime::parse_from_rfc3339(&value).ok().map(|at| at.to_utc());
+        // In UTC, the first and the last day that can be written may be in years that can't be.
+        let instant = instant.filter(|at| (0..=9999).contains(&at.year()));
+        instant.map(Self).ok_or(Invalid("must be an instant in the form of RFC 3339"))
     }
 }
 
@@ -199,10 +201,10 @@ impl Version {
     /// Version of a new order.
     pub const FIRST: Self = Self(1);
 
-    /// The version after the next write.
+    /// The version after the next write. A damaged item may have the largest number, which no count of writes reaches.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// The number.
@@ -280,6 +282,23 @@ mod tests {
         ] {
             assert_eq!(parse::<Timestamp>(json!(text)).unwrap().to_string(), canonical);
         }
+    }
+
+    #[test]
+    fn an_instant_that_can_not_be_written_in_utc_is_refused() {
+        for good in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"] {
+            let instant = parse::<Timestamp>(json!(good)).unwrap();
+            assert_eq!(parse::<Timestamp>(json!(instant.to_string())).unwrap(), instant);
+        }
+        for bad in ["0000-01-01T00:59:59+01:00", "9999-12-31T23:00:00-01:00"] {
+            assert!(parse::<Timestamp>(json!(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_largest_version_stays() {
+        assert_eq!(Version::FIRST.next(), Version(2));
+        assert_eq!(Version(u64::MAX).next(), Version(u64::MAX));
     }
 
     #[test]

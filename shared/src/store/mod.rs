@@ -36,6 +36,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
+use serde::de::{self, DeserializeOwned};
 
 use crate::Cause;
 use crate::aws::{self, TRANSACTION_CONFLICT};
@@ -93,6 +94,22 @@ where
 impl From<serde_dynamo::Error> for StoreError {
     fn from(error: serde_dynamo::Error) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+/// What an item holds. `serde_dynamo` panics at an attribute of a type that the SDK does not know.
+fn read<T: DeserializeOwned>(item: Item) -> Result<T, serde_dynamo::Error> {
+    if !item.values().all(is_known) {
+        return Err(de::Error::custom("an attribute has an unknown type"));
+    }
+    serde_dynamo::from_item(item)
+}
+
+fn is_known(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::L(values) => values.iter().all(is_known),
+        AttributeValue::M(fields) => fields.values().all(is_known),
+        value => !value.is_unknown(),
     }
 }
 

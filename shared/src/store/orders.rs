@@ -13,13 +13,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::records::{IdempotencyRecords, first_answer};
-use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client};
+use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client, read};
 use crate::aws::{Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
 use crate::money::Money;
 use crate::order::{Expected, Order, OrderContent, OrderForm, OrderId, OrderKey, OrderStatus, Refusal, Timestamp};
 use crate::page::{Cursor, Limit, List, Page};
+use crate::telemetry;
 
 /// Name of the index of orders that are not settled.
 const UNSETTLED: &str = "unsettled";
@@ -364,7 +365,7 @@ impl Orders {
             .items()
             .send();
         let found = items.collect::<Result<Vec<_>, _>>().await?;
-        Ok(found.into_iter().next().map(serde_dynamo::from_item).transpose()?)
+        Ok(found.into_iter().next().map(read).transpose()?)
     }
 
     /// Keys of the orders that are not settled, and were last written before that instant, the oldest first. Needs
@@ -384,7 +385,7 @@ impl Orders {
                 .items()
                 .send();
             for item in items.collect::<Result<Vec<_>, _>>().await? {
-                let Unsettled { key, updated_at } = serde_dynamo::from_item(item)?;
+                let Unsettled { key, updated_at } = read(item)?;
                 found.push((key, updated_at));
             }
         }
@@ -406,7 +407,7 @@ fn stored(order: &Order) -> Result<Item, StoreError> {
 }
 
 fn order(item: Item) -> Result<Order, StoreError> {
-    Ok(serde_dynamo::from_item(item)?)
+    Ok(read(item)?)
 }
 
 /// Meaning of a write that DynamoDB refused, as the domain judges the order before it.
@@ -423,11 +424,11 @@ fn refusal(judged: Option<Refusal>) -> StoreError {
 /// metric filter: one damaged item must not make a whole list unreadable.
 fn readable(item: Item) -> Option<Order> {
     let key = ["user_id", "id"].map(|name| item.get(name).and_then(|value| value.as_s().ok()).cloned());
-    match serde_dynamo::from_item(item) {
+    match read(item) {
         Ok(order) => Some(order),
         Err(error) => {
             let [user_id, id] = key;
-            let error = error.to_string();
+            let error = telemetry::describe(&error);
             tracing::error!(unreadable_item = true, user_id, id, error, "skipped an item that is not an order");
             None
         }

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckF
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{Item, StoreError, client};
+use super::{Item, StoreError, client, read};
 use crate::aws::{Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::{IdempotencyRecord, Operation};
@@ -117,8 +117,8 @@ impl IdempotencyRecords {
 
 /// The answer in a record, if it is a record of that operation. The answer to another operation may have another form.
 pub(super) fn first_answer<A: DeserializeOwned>(record: Item, operation: &Operation) -> Result<A, StoreError> {
-    if !serde_dynamo::from_item::<_, IdempotencyRecord<IgnoredAny>>(record.clone())?.is_of(operation) {
+    if !read::<IdempotencyRecord<IgnoredAny>>(record.clone())?.is_of(operation) {
         return Err(StoreError::KeyReused);
     }
-    Ok(serde_dynamo::from_item::<_, IdempotencyRecord<A>>(record)?.answer)
+    Ok(read::<IdempotencyRecord<A>>(record)?.answer)
 }
