@@ -3,9 +3,9 @@
  *
  *     node gate.ts PORT EMULATOR RECORD
  *
- * A function calls AWS at `/{stack}/{function}/`. `local` puts each deployment at `/{stack}`; then the policies of its
- * functions are those of SAM's translation of template.yaml, with the values of this deployment. What they do not allow is
- * answered as AWS answers it, and recorded like every other call: a function may hide the error.
+ * A function calls AWS at `/{stack}/{function}/`. `local` puts each deployment at `/{stack}`; the policies of its
+ * functions are those of SAM's translation of template.yaml, with the values of this deployment. A call that they do
+ * not allow is answered as AWS answers it. All calls are recorded, because a function may hide the error.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, type ServerResponse, createServer, request as send } from "node:http";
@@ -20,15 +20,8 @@ import { type Deployment, Stack, translate } from "./template.ts";
 const [port = "", emulator = "", recordFile = ""] = process.argv.slice(2);
 const upstream = new URL(emulator);
 
-/** Refusal of a call, with the reason for the record. */
-class Refused extends Error {
-  readonly action: string;
-
-  constructor(action: string, message: string) {
-    super(message);
-    this.action = action;
-  }
-}
+/** A call that is refused. */
+class Refused extends Error {}
 
 const template = translate();
 const stacks = new Map<string, Promise<Admitted>>();
@@ -79,7 +72,8 @@ class Admitted {
     if (allowed) return;
     const who = `${role.arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")}/${folder}`;
     const why = `because no identity-based policy allows the ${call.action} action`;
-    throw new Refused(call.action, `User: ${who} is not authorized to perform: ${call.action} on resource: ${call.resource} ${why}`);
+    const what = `${call.action} on resource: ${call.resource}`;
+    throw new Refused(`User: ${who} is not authorized to perform: ${what} ${why}`);
   }
 }
 
@@ -94,7 +88,7 @@ async function check(request: IncomingMessage, body: string): Promise<string> {
   const target = request.headers["x-amz-target"]?.toString();
   const unknown = (message: string): Refused => {
     record(folder ? ownerOf(folder) : "nobody", { action: target ?? "unknown", resource: message }, false);
-    return new Refused(target ?? "unknown", message);
+    return new Refused(message);
   };
   const stack = await stacks.get(name);
   if (!stack) throw unknown(`a call from ${request.url}, which is no function of a deployed stack`);

@@ -1,6 +1,6 @@
 /**
- * The model of a stack: each resource has its name in the template as its name on AWS. Calls are recorded with the names of
- * the model, so records of all stacks can be compared with one set of policies.
+ * The model of a stack: each resource has its name in the template as its name on AWS. Calls are recorded with these
+ * names, so the calls of all stacks can be replayed against one set of policies.
  */
 import { type Deployment, Stack, type Template, arn, text } from "./template.ts";
 

@@ -40,7 +40,8 @@ export async function roleMay(principal: string, documents: Value[], call: Call)
 
 /** Whether the policy of a resource allows a call of a service of AWS, which it makes for `source`. */
 export async function serviceMay(service: string, document: Value, call: Call, source?: string): Promise<boolean> {
-  const context: Record<string, string> = source === undefined ? {} : { "aws:SourceArn": source, "aws:SourceAccount": ACCOUNT };
+  const context: Record<string, string> =
+    source === undefined ? {} : { "aws:SourceArn": source, "aws:SourceAccount": ACCOUNT };
   return allows(service, call, context, { identityPolicies: [], resourcePolicy: document });
 }
 

@@ -54,15 +54,15 @@ const without: [string, (resources: Record<string, Properties>) => void, string[
   ],
   [
     "the rule of a permission",
-    (resources) => (resources["SweepOrdersFunctionSchedulePermission"]!["SourceArn"] = "arn:aws:events:eu-west-1:000000000000:rule/other"),
+    (resources) =>
+      (resources["SweepOrdersFunctionSchedulePermission"]!["SourceArn"] =
+        "arn:aws:events:eu-west-1:000000000000:rule/other"),
     ["events.amazonaws.com lambda:InvokeFunction function:SweepOrdersFunction:live"],
   ],
   [
     "the policy of the state machine",
     (resources) => (resources["OrderStateMachineRole"]!["Policies"] = []),
-    services
-      .filter(({ by }) => by === "OrderStateMachine")
-      .map((call) => named(call.by, call)),
+    services.filter(({ by }) => by === "OrderStateMachine").map((call) => named(call.by, call)),
   ],
 ];
 
@@ -74,7 +74,10 @@ for (const [what, change, expected] of without) {
       resources["RecoveryQueuePolicy"]!["PolicyDocument"] ??= { Version: "2012-10-17", Statement: [] };
     });
     const found = await refused(broken, serviceCalls(broken));
-    assert.deepEqual(found.map((call) => named(call.by, call)), expected);
+    assert.deepEqual(
+      found.map((call) => named(call.by, call)),
+      expected,
+    );
   });
 }
 
@@ -123,12 +126,14 @@ test("the names of a stack become those of the model", async () => {
     [`${table}gone`]: `${table}gone`,
     "arn:aws:sqs:eu-west-1:000000000000:stack-OrdersQueue-1": "arn:aws:sqs:eu-west-1:000000000000:OrdersQueue",
     [machine]: "arn:aws:states:eu-west-1:000000000000:stateMachine:OrderStateMachine",
-    [`${machine.replace("stateMachine", "execution")}:0185`]: "arn:aws:states:eu-west-1:000000000000:execution:OrderStateMachine:any",
+    [`${machine.replace("stateMachine", "execution")}:0185`]:
+      "arn:aws:states:eu-west-1:000000000000:execution:OrderStateMachine:any",
     [secret]: "arn:aws:secretsmanager:eu-west-1:000000000000:secret:PaymentKeySecret",
   };
   assert.deepEqual(Object.keys(names).map(intoModel(deployed)), Object.values(names));
   // The stack has one secret, so a function may read that one, and has no right for the other.
   const role = roleOf(deployed, "RecoverOrderFunction");
-  const read = (resource: string) => roleMay(role.arn, role.documents, { action: "secretsmanager:GetSecretValue", resource });
+  const read = (resource: string) =>
+    roleMay(role.arn, role.documents, { action: "secretsmanager:GetSecretValue", resource });
   assert.deepEqual([await read(secret), await read(`${secret}2`)], [true, false]);
 });

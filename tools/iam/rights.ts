@@ -27,7 +27,9 @@ export function named(owner: string, { action, resource }: Call): string {
 /** Rights and AWS's policies that can be taken out of a role without a recorded call being refused. */
 export async function unused(stack: Stack, calls: (Call & { owner: string })[]): Promise<string[]> {
   const found: string[] = [];
-  const owners = ["AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"].flatMap((type) => [...stack.ofType(type)]);
+  const owners = ["AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"].flatMap((type) => [
+    ...stack.ofType(type),
+  ]);
   for (const [owner] of owners) {
     const role = roleOf(stack, owner);
     const rights = rightsOf(owner, role);
@@ -58,11 +60,10 @@ export async function faults(
   const refused = new Set(records.filter((one) => !one.allowed).map((one) => named(one.owner, one)));
   const byRoles = services.filter((call) => call.usesRole).map((call) => ({ ...call, owner: call.by }));
   const left = await unused(stack, [...records.filter((one) => one.allowed), ...byRoles]);
-  const covers = (right: string) => (name: string) => name === right || (right.startsWith("* ") && name.endsWith(right.slice(1)));
+  const covers = (right: string) => (name: string) =>
+    name === right || (right.startsWith("* ") && name.endsWith(right.slice(1)));
   return [
-    ...[...refused]
-      .filter((name) => !mayBeRefused.some(({ call }) => call === name))
-      .map((name) => `refused: ${name}`),
+    ...[...refused].filter((name) => !mayBeRefused.some(({ call }) => call === name)).map((name) => `refused: ${name}`),
     ...mayBeRefused
       .filter(({ call }) => !refused.has(call))
       .map(({ call }) => `in rights.json as refused, but was not: ${call}`),

@@ -47,7 +47,8 @@ function* machines(stack: Stack): Generator<ServiceCall> {
     const file = text((properties["DefinitionS3Location"] as Properties)["Key"]);
     const substitutions = properties["DefinitionSubstitutions"] as Properties;
     for (const task of tasks(JSON.parse(readFileSync(join(ROOT, file), "utf8")) as Value)) {
-      if (task["Resource"] !== "arn:aws:states:::lambda:invoke") throw new Error(`${task["Resource"]} is not known here`);
+      if (task["Resource"] !== "arn:aws:states:::lambda:invoke")
+        throw new Error(`${task["Resource"]} is not known here`);
       const name = text(((task["Arguments"] ?? task["Parameters"]) as Properties)["FunctionName"]);
       const resource = text(stack.resolve(substitutions[name.slice(2, -1)]));
       yield { by, usesRole: true, action: LAMBDA, resource };
@@ -109,7 +110,8 @@ export function serviceCalls(stack: Stack): ServiceCall[] {
 /** The policies of resources by ARN: of queues, functions and roles. */
 function resourcePolicies(stack: Stack): Map<string, Value> {
   const statements = new Map<string, Value[]>();
-  const add = (resource: string, more: Value[]) => statements.set(resource, [...(statements.get(resource) ?? []), ...more]);
+  const add = (resource: string, more: Value[]) =>
+    statements.set(resource, [...(statements.get(resource) ?? []), ...more]);
   const inDocument = (document: Value | undefined) => list((resolved(stack, document) as Properties)["Statement"]);
   for (const [, { Queues, PolicyDocument }] of stack.ofType("AWS::SQS::QueuePolicy")) {
     for (const queue of list(Queues)) add(stack.arnOf(text((queue as Properties)["Ref"])), inDocument(PolicyDocument));
@@ -123,7 +125,12 @@ function resourcePolicies(stack: Stack): Map<string, Value> {
     const resource = text(stack.resolve(FunctionName));
     const source = stack.resolve(SourceArn);
     const condition = source === undefined ? {} : { Condition: { ArnLike: { "AWS:SourceArn": source } } };
-    const allow = { Effect: "Allow", Principal: { Service: text(Principal) }, Action: text(Action), Resource: resource };
+    const allow = {
+      Effect: "Allow",
+      Principal: { Service: text(Principal) },
+      Action: text(Action),
+      Resource: resource,
+    };
     add(resource, [{ ...allow, ...condition } as Value]);
   }
   const policies = [...statements].map(([name, Statement]) => [name, { Version: "2012-10-17", Statement }] as const);
