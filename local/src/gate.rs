@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -43,7 +43,7 @@ impl Gate {
             ensure!(Instant::now() < deadline, "the gate does not answer on port {port}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let url = format!("http://localhost:{port}");
+        let url = format!("http://127.0.0.1:{port}");
         // Other processes find the gate by this file.
         fs::write(file(&scratch(endpoint)?), &url)?;
         Ok(Self { _group: group, url })
@@ -55,7 +55,7 @@ impl Gate {
     }
 }
 
-fn file(scratch: &Path) -> std::path::PathBuf {
+fn file(scratch: &Path) -> PathBuf {
     scratch.join("gate")
 }
 

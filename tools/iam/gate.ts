@@ -168,4 +168,4 @@ const server = createServer((request, response) => {
 });
 // Functions keep their connections between calls.
 server.keepAliveTimeout = 0;
-server.listen(Number(port), "localhost");
+server.listen(Number(port), "127.0.0.1");
