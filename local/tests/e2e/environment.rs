@@ -165,7 +165,9 @@ async fn each_function_uses_all_of_its_variables_and_needs_no_others() {
     let mut functions = functions(&stack).await.unwrap();
     for name in FUNCTIONS {
         let function = functions.remove(name).unwrap_or_else(|| panic!("no function {name}"));
-        let variables = function.environment.unwrap().variables.unwrap();
+        let mut variables = function.environment.unwrap().variables.unwrap();
+        // They lead to the gate, and are not the template's.
+        variables.retain(|variable, _| !variable.starts_with("AWS_ENDPOINT_URL_"));
         assert!(variables.contains_key("LOG_LEVEL"), "{name}: {variables:?}");
         let folder = stack.scratch().unwrap().join("environment").join(name);
         let bootstrap = unpack(name, &folder).await;
