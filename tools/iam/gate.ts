@@ -13,7 +13,7 @@ import { dirname } from "node:path";
 
 import { Unknown, callsOf } from "./calls.ts";
 import { intoModel } from "./model.ts";
-import { type Call, roleMay, roleOf } from "./policies.ts";
+import { type Call, type Role, roleMay, roleOf } from "./policies.ts";
 import { type Records } from "./records.ts";
 import { type Deployment, Stack, translate } from "./template.ts";
 
@@ -53,6 +53,7 @@ function save(): void {
 class Admitted {
   private readonly stack: Stack;
   private readonly intoModel: (resource: string) => string;
+  private readonly roles = new Map<string, Role>();
   private readonly decisions = new Map<string, Promise<boolean>>();
 
   constructor(stack: Stack) {
@@ -63,7 +64,8 @@ class Admitted {
   /** Throws if the function, by its name in `functions/`, may not make this call. */
   async check(folder: string, call: Call): Promise<void> {
     const owner = ownerOf(folder);
-    const role = roleOf(this.stack, owner);
+    let role = this.roles.get(owner);
+    if (!role) this.roles.set(owner, (role = roleOf(this.stack, owner)));
     const key = [owner, call.action, call.resource].join(" ");
     let decision = this.decisions.get(key);
     if (!decision) this.decisions.set(key, (decision = roleMay(role.arn, role.documents, call)));
