@@ -7,8 +7,9 @@
  * functions are those of SAM's translation of template.yaml, with the values of this deployment. A call that they do
  * not allow is answered as AWS answers it. All calls are recorded, because a function may hide the error.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { type IncomingMessage, type ServerResponse, createServer, request as send } from "node:http";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { Agent, type IncomingMessage, type ServerResponse, createServer, request as send } from "node:http";
+import type { Socket } from "node:net";
 import { dirname } from "node:path";
 
 import { Unknown, callsOf } from "./calls.ts";
@@ -45,7 +46,9 @@ function save(): void {
   saving ??= setTimeout(() => {
     saving = undefined;
     mkdirSync(dirname(recordFile), { recursive: true });
-    writeFileSync(recordFile, JSON.stringify([...records.values()], undefined, 1));
+    // Whole or not at all, for whoever reads it meanwhile.
+    writeFileSync(`${recordFile}.new`, JSON.stringify([...records.values()], undefined, 1));
+    renameSync(`${recordFile}.new`, recordFile);
   }, 200);
 }
 
@@ -121,18 +124,36 @@ function refuse(request: IncomingMessage, response: ServerResponse, { message }:
   }
 }
 
+const agents = new WeakMap<Socket, Agent>();
+
+/** The one connection to the emulator that a connection of a function has. */
+function agentOf(socket: Socket): Agent {
+  let agent = agents.get(socket);
+  if (!agent) {
+    const made = (agent = new Agent({ keepAlive: true, maxSockets: 1 }));
+    agents.set(socket, made);
+    socket.on("close", () => made.destroy());
+  }
+  return agent;
+}
+
 /** Passes a request on. Whatever happens to the one connection happens to the other. */
 function forward(request: IncomingMessage, body: Buffer, path: string, response: ServerResponse): void {
   const { hostname, port, host } = upstream;
   const headers = { ...request.headers, host };
-  const outgoing = send({ hostname, port, method: request.method, path, headers, agent: false }, (answer) => {
-    const { connection: _, ...kept } = answer.headers;
-    response.writeHead(answer.statusCode ?? 502, kept);
-    answer.pipe(response);
-    answer.on("error", () => request.socket.destroy());
-  });
+  const outgoing = send(
+    { hostname, port, method: request.method, path, headers, agent: agentOf(request.socket) },
+    (answer) => {
+      const { connection: _, ...kept } = answer.headers;
+      response.writeHead(answer.statusCode ?? 502, kept);
+      answer.pipe(response);
+      answer.on("error", () => request.socket.destroy());
+    },
+  );
   outgoing.on("error", () => request.socket.destroy());
-  response.on("close", () => outgoing.destroy());
+  response.on("close", () => {
+    if (!response.writableFinished) outgoing.destroy();
+  });
   outgoing.end(body);
 }
 

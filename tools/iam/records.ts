@@ -9,7 +9,7 @@ export type Records = { owner: string; action: string; resource: string; allowed
 /** Returns the records of all gates since the folder was emptied, one for each call. */
 export function recorded(): Records {
   const folder = join(ROOT, "target/iam");
-  const files = readdirSync(folder).filter((name) => name.startsWith("calls-"));
+  const files = readdirSync(folder).filter((name) => /^calls-.*\.json$/.test(name));
   const all = files.flatMap((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Records);
   const sums = new Map<string, Records[number]>();
   for (const one of all) {
