@@ -161,7 +161,7 @@ unit: ## Runs every Rust test that needs no running system
 	cargo test --quiet --locked --workspace
 
 .PHONY: template
-template: ## Checks the templates, the workflows and the tools
+template: tools/iam/node_modules ## Checks the templates, the workflows and the tools
 	sam validate --lint
 	cfn-lint
 	zizmor --offline --quiet .github
@@ -169,6 +169,7 @@ template: ## Checks the templates, the workflows and the tools
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@# Without the plugins of the installed packages: to import them takes longer than most of the tests.
 	pytest --disable-plugin-autoload -p xdist --quiet --numprocesses auto tools/tests
+	npm --prefix tools/iam run --silent check
 
 .PHONY: web
 web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
@@ -206,12 +207,15 @@ host-build: ## Builds the functions for this machine in target/local
 	@python3 tools/host_build.py
 
 .PHONY: e2e
-e2e: web-build web/e2e/node_modules openapi/node_modules ## Runs the end-to-end tests on a fresh local stack
+e2e: web-build web/e2e/node_modules openapi/node_modules tools/iam/node_modules ## Runs the end-to-end tests on a fresh local stack
+	@rm -rf target/iam
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
 	@# and the emulator would only wait for each other.
-	tools/run local run --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
-	tools/run local run -- $(MAKE) e2e-on-stack
+	tools/run local run --iam --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
+	tools/run local run --iam -- $(MAKE) e2e-on-stack
+	@# After all tests: a right is superfluous only if none of them needs it.
+	node tools/iam/check.ts
 
 .PHONY: e2e-on-stack
 e2e-on-stack: tools/clients/node_modules

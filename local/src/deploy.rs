@@ -6,11 +6,11 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 use crate::environment::{architecture, command_for, root, staging};
-use crate::{REGION, Stack};
+use crate::{REGION, Stack, gate};
 
 /// Deploys the template as stack `name` to the emulator at `endpoint` by `sam deploy --config-env local`. `parameters`
 /// (`Name=value`) are added to those in `samconfig.toml`, and to this machine's architecture: the emulator runs the
-/// functions as processes of this machine.
+/// functions as processes of this machine. The gate of the emulator, if it has one, enforces the stack's policies.
 pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::Result<Stack> {
     for file in ["template.yaml", "samconfig.toml", "statemachine/order.asl.json"] {
         stage(file).await.with_context(|| format!("staging {file}"))?;
@@ -20,7 +20,9 @@ pub async fn deploy(endpoint: &str, name: &str, parameters: &[&str]) -> anyhow::
     let overrides = overrides.iter().map(String::as_str).chain([&*architecture]).chain(parameters.iter().copied());
     let command = ["deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides"];
     sam(endpoint, &command.into_iter().chain(overrides).collect::<Vec<_>>()).await?;
-    Stack::read(name, REGION, Some(endpoint)).await
+    let stack = Stack::read(name, REGION, Some(endpoint)).await?;
+    gate::admit(&stack).await?;
+    Ok(stack)
 }
 
 /// Copies a file of the checkout to the staging folder atomically, because another deployment may be reading it there.

@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use uuid::Uuid;
 
 use crate::environment::{command_for, http, root, staging};
+use crate::gate::Gate;
 use crate::group::Group;
 
 /// Time that the emulator has to start.
@@ -29,6 +30,7 @@ pub enum Reach {
 #[derive(Debug)]
 pub struct Emulator {
     group: Group,
+    _gate: Option<Gate>,
     port: u16,
     scratch: PathBuf,
 }
@@ -38,8 +40,9 @@ impl Emulator {
     pub const CONCURRENCY: u16 = 100;
 
     /// Starts an empty emulator on this port, or on a free one, and waits until it answers. Like AWS, it throttles
-    /// function calls beyond `concurrency`; here each concurrent call is a process.
-    pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Self> {
+    /// function calls beyond `concurrency`; here each concurrent call is a process. With `iam`, a gate enforces the
+    /// policies of the functions.
+    pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16, iam: bool) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
         let scratch = scratch(&endpoint)?;
@@ -48,6 +51,7 @@ impl Emulator {
         fs::create_dir_all(&scratch)?;
         let log = fs::File::create(scratch.join("emulator.log"))?;
 
+        let gate = if iam { Some(Gate::start(&endpoint).await?) } else { None };
         let ministack = root()?.join(".tools/emulator/bin/ministack");
         let mut command = command_for(&endpoint, &ministack);
         command
@@ -62,9 +66,13 @@ impl Emulator {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if let Some(gate) = &gate {
+            // For its functions.
+            command.env("AWS_ENDPOINT_URL", gate.url());
+        }
         let group = Group::spawn(command).context("the emulator does not start: run `make tools`")?;
 
-        let mut emulator = Self { group, port, scratch };
+        let mut emulator = Self { group, _gate: gate, port, scratch };
         emulator.wait_until_ready().await?;
         Ok(emulator)
     }

@@ -42,7 +42,9 @@ pub async fn functions(stack: &Stack) -> anyhow::Result<BTreeMap<String, Functio
     let prefix = format!("{}-", stack.name);
     let functions = all.into_iter().filter_map(|function| {
         let (name, _) = function.function_name()?.strip_prefix(&prefix)?.split_once("Function-")?;
-        Some((kebab_case(name), function))
+        // The name of another stack may begin with this one's and a dash.
+        let name = (!name.contains('-')).then(|| kebab_case(name))?;
+        Some((name, function))
     });
     Ok(functions.collect())
 }

@@ -9,6 +9,7 @@ mod deploy;
 mod emulator;
 mod environment;
 pub mod follow;
+mod gate;
 mod group;
 pub mod invoke;
 pub mod logs;

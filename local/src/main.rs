@@ -98,6 +98,9 @@ enum Verb {
         /// Deploy nothing: the command gets an empty emulator, to which its environment leads every AWS client
         #[arg(long)]
         empty: bool,
+        /// Enforce the policies of the functions: refuse calls that they do not allow, and record all calls
+        #[arg(long, conflicts_with = "empty")]
+        iam: bool,
         /// Limit of concurrent function calls; calls beyond it are throttled
         #[arg(long, default_value_t = Emulator::CONCURRENCY)]
         concurrency: u16,
@@ -147,8 +150,8 @@ async fn main() -> ExitCode {
             Verb::Follow { system, order } => Ok(shown(&follow::follow(&system.find().await?, &order).await?)),
             Verb::Stack { system } => Ok(shown(&system.find().await?.to_environment()?.1)),
             Verb::Invoke { function, event, port } => invoke(&function, event, port).await,
-            Verb::Run { empty: true, concurrency, command } => run_empty(concurrency, &command).await,
-            Verb::Run { empty: false, concurrency, command } => run(concurrency, &command).await,
+            Verb::Run { empty: true, concurrency, command, .. } => run_empty(concurrency, &command).await,
+            Verb::Run { empty: false, iam, concurrency, command } => run(iam, concurrency, &command).await,
         }
     };
     // A signal drops the work and, with it, the emulator. So does the end of `make`, which has started this process.
@@ -303,17 +306,17 @@ request_id.
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
+async fn run(iam: bool, concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
     // For the web UI of the tests: `web/e2e/playwright.config.ts` starts its server.
     let web_port = free_port(None)?;
-    let (_emulator, stack) = start(None, Reach::Processes, concurrency, Some(web_port)).await?;
+    let (_emulator, stack) = start(None, Reach::Processes, concurrency, iam, Some(web_port)).await?;
     let mut program = Command::new(&command[0]);
     program.envs([stack.to_environment()?, ("WEB_PORT", web_port.to_string())]).envs(without_proxy());
     finish(program.args(&command[1..])).await
 }
 
 async fn run_empty(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
-    let emulator = start_emulator(None, Reach::Processes, concurrency).await?;
+    let emulator = start_emulator(None, Reach::Processes, concurrency, false).await?;
     let mut program = Command::from(command_for(&emulator.endpoint(), Path::new(&command[0])));
     finish(program.args(&command[1..])).await
 }
@@ -326,8 +329,8 @@ async fn finish(command: &mut Command) -> anyhow::Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn start_emulator(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Emulator> {
-    step("Starting the emulator", Emulator::start(port, reach, concurrency)).await
+async fn start_emulator(port: Option<u16>, reach: Reach, concurrency: u16, iam: bool) -> anyhow::Result<Emulator> {
+    step("Starting the emulator", Emulator::start(port, reach, concurrency, iam)).await
 }
 
 /// Starts the system on this port of the emulator, or on a free one. It runs until the emulator is dropped. Cognito
@@ -336,9 +339,10 @@ async fn start(
     port: Option<u16>,
     reach: Reach,
     concurrency: u16,
+    iam: bool,
     web_port: Option<u16>,
 ) -> anyhow::Result<(Emulator, Stack)> {
-    let emulator = start_emulator(port, reach, concurrency).await?;
+    let emulator = start_emulator(port, reach, concurrency, iam).await?;
     let web_ui = web_port.map(|port| format!(",http://localhost:{port}/")).unwrap_or_default();
     let urls = ["CallbackUrls", "LogoutUrls"].map(|name| format!("{name}={WEB_ORIGIN}/{web_ui}"));
     let (endpoint, urls) = (emulator.endpoint(), urls.each_ref().map(String::as_str));
@@ -351,7 +355,7 @@ async fn start_with_samples(
     reach: Reach,
     web_port: Option<u16>,
 ) -> anyhow::Result<(Emulator, Stack)> {
-    let (emulator, stack) = start(port, reach, Emulator::CONCURRENCY, web_port).await?;
+    let (emulator, stack) = start(port, reach, Emulator::CONCURRENCY, false, web_port).await?;
     step("Saving sample orders", samples::save(&stack)).await?;
     Ok((emulator, stack))
 }

@@ -5,8 +5,8 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
 use futures_util::future::try_join_all;
 
-use crate::Stack;
 use crate::invoke::{ALIAS, functions};
+use crate::{Stack, gate};
 
 /// Variables with the endpoints of the services that functions call.
 const ENDPOINTS: [&str; 5] = [
@@ -28,13 +28,15 @@ pub async fn route(stack: &Stack, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sets a variable of these functions, by their names in `functions/`, or removes it.
+/// Sets a variable of these functions, by their names in `functions/`, or removes it. Without an endpoint of their own,
+/// functions call AWS through the gate, if there is one.
 pub async fn set_variable(stack: &Stack, names: &[&str], variable: &str, value: Option<&str>) -> Result<()> {
     let lambda = Client::new(&stack.sdk_config().await);
     let mut functions = functions(stack).await?;
     for name in names {
         let function = functions.remove(*name).with_context(|| format!("no function {name}"))?;
-        change(&lambda, function, vec![(variable, value.map(str::to_owned))]).await?;
+        let gate = gate::url_of(stack).filter(|_| ENDPOINTS.contains(&variable)).map(|url| format!("{url}/{name}"));
+        change(&lambda, function, vec![(variable, value.map(str::to_owned).or(gate))]).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samtranslator.yaml_helper import yaml_parse
 
-from test_template import translate
+from translation import translate
 
 BUILD = "buildspec.yml"
 DEPLOY = ["prepare", "execute", "web", "smoke"]

@@ -14,7 +14,8 @@ from samtranslator.yaml_helper import yaml_parse
 import release
 from release import ids, stamp
 from samconfig import parameters, settings
-from test_template import alias, lint, of_type, packaged, translate
+from test_template import alias, lint, of_type
+from translation import packaged, translate
 
 FUNCTION = "AWS::Serverless::Function"
 ENVIRONMENTS = ["dev", "prod"]

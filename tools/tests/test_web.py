@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from test_template import accepted, of_type, translate
+from test_template import accepted, of_type
+from translation import translate
 
 # Policies that AWS manages, by their documented ids.
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"

@@ -109,6 +109,19 @@ async fn unusable_messages_become_dead_letters_at_once_and_the_others_of_their_b
     assert!(more.messages.unwrap_or_default().is_empty(), "there are no other dead letters");
 }
 
+#[tokio::test]
+async fn an_unusable_event_becomes_a_dead_letter_of_the_recovery() {
+    let api = quick().await;
+    let sqs = aws_sdk_sqs::Client::new(&api.stack.sdk_config().await);
+    let event = json!({"detail": "none"}).to_string();
+    sqs.send_message().queue_url(&api.stack.recovery_queue).message_body(&event).send().await.unwrap();
+    let letter = eventually("the event is a dead letter", || async {
+        let received = sqs.receive_message().queue_url(&api.stack.recovery_dead_letter_queue).send().await.unwrap();
+        received.messages.unwrap_or_default().pop()
+    });
+    assert_eq!(letter.await.body.unwrap(), event);
+}
+
 /// The parts of a response that must be the same for a repeated request.
 fn seen(answer: &Answer) -> (u16, String, String) {
     (answer.status.as_u16(), answer.header("location").into(), answer.body.clone())
