@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,15 @@ pub struct Emulator {
     group: Group,
     port: u16,
     scratch: PathBuf,
+    settings: Settings,
+}
+
+/// What the process is started with, each time.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    reach: Reach,
+    concurrency: u16,
+    variables: &'static [(&'static str, &'static str)],
 }
 
 impl Emulator {
@@ -40,33 +49,34 @@ impl Emulator {
     /// Starts an empty emulator on this port, or on a free one, and waits until it answers. Like AWS, it throttles
     /// function calls beyond `concurrency`; here each concurrent call is a process.
     pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16) -> anyhow::Result<Self> {
+        Self::start_with(port, reach, concurrency, &[]).await
+    }
+
+    /// The same, with more environment variables.
+    pub async fn start_with(
+        port: Option<u16>,
+        reach: Reach,
+        concurrency: u16,
+        variables: &'static [(&'static str, &'static str)],
+    ) -> anyhow::Result<Self> {
         let port = free_port(port)?;
-        let endpoint = endpoint(port);
-        let scratch = scratch(&endpoint)?;
+        let scratch = scratch(&endpoint(port))?;
         // It is still there if a system on this port was killed.
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;
-        let log = fs::File::create(scratch.join("emulator.log"))?;
-
-        let ministack = root()?.join(".tools/emulator/bin/ministack");
-        let mut command = command_for(&endpoint, &ministack);
-        command
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", if matches!(reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
-            // Its MQTT broker, which the system does not use, listens on all addresses whatever `BIND_HOST` says.
-            .env("IOT_MTLS_ENABLED", "0")
-            .env("LOG_LEVEL", "ERROR")
-            .env("LAMBDA_ACCOUNT_CONCURRENCY", concurrency.to_string())
-            .env("STATE_DIR", scratch.join("state"))
-            .env("TMPDIR", &scratch)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        let group = Group::spawn(command).context("the emulator does not start: run `make tools`")?;
-
-        let mut emulator = Self { group, port, scratch };
+        let settings = Settings { reach, concurrency, variables };
+        let group = settings.spawn(port, &scratch)?;
+        let mut emulator = Self { group, port, scratch, settings };
         emulator.wait_until_ready().await?;
         Ok(emulator)
+    }
+
+    /// Stops the emulator by SIGTERM, starts it again on its port, and waits until it answers. With the variables
+    /// `PERSIST_STATE=1` and `S3_PERSIST=1` its state outlives this.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        tokio::task::block_in_place(|| self.group.stop());
+        self.group = self.settings.spawn(self.port, &self.scratch)?;
+        self.wait_until_ready().await
     }
 
     /// URL of its AWS APIs.
@@ -88,6 +98,30 @@ impl Emulator {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    fn spawn(self, port: u16, scratch: &Path) -> anyhow::Result<Group> {
+        let endpoint = endpoint(port);
+        let log = fs::File::options().append(true).create(true).open(scratch.join("emulator.log"))?;
+        let ministack = root()?.join(".tools/emulator/bin/ministack");
+        let mut command = command_for(&endpoint, &ministack);
+        command
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", if matches!(self.reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
+            // Its MQTT broker, which the system does not use, listens on all addresses whatever `BIND_HOST` says.
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("LOG_LEVEL", "ERROR")
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", self.concurrency.to_string())
+            .env("STATE_DIR", scratch.join("state"))
+            .env("S3_DATA_DIR", scratch.join("s3"))
+            .env("TMPDIR", scratch)
+            .envs(self.variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        Group::spawn(command).context("the emulator does not start: run `make tools`")
     }
 }
 
