@@ -207,16 +207,14 @@ host-build: ## Builds the functions for this machine in target/local
 .PHONY: e2e
 e2e: web-build web/e2e/node_modules openapi/node_modules ## Runs the end-to-end tests on a fresh local stack
 	cargo test --quiet --locked --workspace --test e2e --no-run
-	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
-	@# and the emulator would only wait for each other.
-	tools/run local run --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
+	$(MAKE) chaos ORDERS=100
 	tools/run local run -- $(MAKE) e2e-on-stack
 
 .PHONY: e2e-on-stack
 e2e-on-stack: tools/clients/node_modules
 	cargo test --locked --workspace --test e2e -- --skip workflow:: --skip watch:: --skip logs::
 	@# These tests mostly wait, so more of them can run at once.
-	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
+	cargo test --locked --workspace --test e2e workflow:: -- --test-threads 8
 	tools/clients/run
 	tools/fuzz/run
 	npm --prefix web/e2e run --silent test
@@ -228,6 +226,10 @@ e2e-on-stack: tools/clients/node_modules
 .PHONY: fuzz
 fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-build)
 	tools/run local run -- tools/fuzz/run
+
+.PHONY: chaos
+chaos: ## Injects faults into a local system under load, and checks that no promise is broken (ORDERS=2000 SEED=number ARGS=)
+	tools/run chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: openapi
 openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types

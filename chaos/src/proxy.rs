@@ -168,7 +168,8 @@ async fn serve(
     if fault == Some(Fault::KilledBefore) && !proxy.kill(caller).await {
         fault = Some(Fault::CutBefore);
     }
-    if let Some(fault) = fault {
+    // That one is counted when it is known whether the caller was there.
+    if let Some(fault) = fault.filter(|fault| *fault != Fault::KilledAfter) {
         proxy.faults.count(&call, fault);
     }
     match fault {
@@ -192,8 +193,9 @@ async fn serve(
     let Ok(Some(answer)) = answer else { cut() };
     match fault {
         Some(Fault::CutAfter) => cut(),
-        Some(Fault::KilledAfter) => {
-            proxy.kill(caller).await;
+        Some(fault_after @ Fault::KilledAfter) => {
+            let killed = proxy.kill(caller).await;
+            proxy.faults.count(&call, if killed { fault_after } else { Fault::CutAfter });
             cut()
         }
         Some(Fault::Torn) => answer.torn(),
