@@ -90,7 +90,8 @@ fn story_of(evidence: &Evidence, story: &[&Exchange], found: &mut Vec<String>) -
         .collect();
     // A comma is in the names of requests that must be refused, and of changes.
     let refused = story.iter().filter(|line| matches!(line.operation, Operation::Create | Operation::Submit));
-    let refused = refused.filter(|line| line.is_done() && line.restaurant.as_deref().is_some_and(|name| name.contains(',')));
+    let refused =
+        refused.filter(|line| line.is_done() && line.restaurant.as_deref().is_some_and(|name| name.contains(',')));
     found.extend(refused.map(|line| format!("{:?} was not refused", line.restaurant)));
     let done: Vec<_> = creations.iter().filter(|line| line.is_done()).collect();
     let Some(first) = done.first() else {
@@ -129,8 +130,7 @@ fn story_of(evidence: &Evidence, story: &[&Exchange], found: &mut Vec<String>) -
     }
     let never_saved = deletions.first().is_some_and(|line| line.status == Some(404));
     let account = evidence.accounts.get(&id);
-    let messages: Vec<_> =
-        evidence.messages.iter().filter(|message| text(&message["order"], "id") == id).collect();
+    let messages: Vec<_> = evidence.messages.iter().filter(|message| text(&message["order"], "id") == id).collect();
     if is_submitted {
         money(&id, item, account, &messages, found);
         if never_saved && (account.is_some() || !messages.is_empty()) {
@@ -151,11 +151,10 @@ fn story_of(evidence: &Evidence, story: &[&Exchange], found: &mut Vec<String>) -
 fn reads(story: &[&Exchange], is_submitted: bool, found: &mut Vec<String>) {
     for read in story.iter().filter(|line| line.operation == Operation::Read && !line.is_open()) {
         let before: Vec<_> = story.iter().filter(|line| line.answered < read.sent).collect();
-        let deleted = before.iter().any(|line| {
-            line.operation == Operation::Delete && (line.is_done() || line.status == Some(404))
-        });
-        let may_be_deleted =
-            story.iter().any(|line| line.operation == Operation::Delete && line.sent < read.answered);
+        let deleted = before
+            .iter()
+            .any(|line| line.operation == Operation::Delete && (line.is_done() || line.status == Some(404)));
+        let may_be_deleted = story.iter().any(|line| line.operation == Operation::Delete && line.sent < read.answered);
         let exists = before.iter().any(|line| match line.operation {
             Operation::Create => line.is_done() && !is_submitted,
             Operation::Change | Operation::Read => line.is_done(),
@@ -357,9 +356,11 @@ mod tests {
     fn sound() -> Evidence {
         let recorded = order(1, &json!({"processing": "none", "version": 1}));
         let success = order(2, &json!({"order_status": "SUCCESS", "paid_at": "t", "delivered_at": "t"}));
-        let failure = order(3, &json!({"order_status": "FAILURE", "paid_at": "t", "refund": "MADE", "error_message": "e"}));
+        let failure =
+            order(3, &json!({"order_status": "FAILURE", "paid_at": "t", "refund": "MADE", "error_message": "e"}));
         let table = vec![recorded, success.clone(), failure.clone()];
-        let account = |number: u64| Account { restaurant: format!("Restaurant {number}"), taken: PAID, ..Account::default() };
+        let account =
+            |number: u64| Account { restaurant: format!("Restaurant {number}"), taken: PAID, ..Account::default() };
         let accounts = [
             ("id-2".to_owned(), Account { deliveries: 1, ..account(2) }),
             ("id-3".to_owned(), Account { given_back: PAID, ..account(3) }),
@@ -383,7 +384,10 @@ mod tests {
         let mut evidence = sound();
         plant(&mut evidence);
         let violations = check(&evidence);
-        assert!(violations.iter().any(|violation| violation.contains(expected)), "{expected} is not in {violations:#?}");
+        assert!(
+            violations.iter().any(|violation| violation.contains(expected)),
+            "{expected} is not in {violations:#?}"
+        );
     }
 
     #[test]
@@ -435,7 +439,10 @@ mod tests {
         let paid = || Account { taken: PAID, ..Account::default() };
         found(|evidence| drop(evidence.accounts.insert("id-4".into(), paid())), "id-4 was processed");
         found(|evidence| drop(evidence.accounts.insert("id-1".into(), paid())), "was only recorded");
-        found(|evidence| drop(evidence.accounts.insert("id-9".into(), paid())), "id-9 in the accounts is no client's order");
+        found(
+            |evidence| drop(evidence.accounts.insert("id-9".into(), paid())),
+            "id-9 in the accounts is no client's order",
+        );
     }
 
     #[test]
@@ -461,7 +468,10 @@ mod tests {
     #[test]
     fn answers_that_are_not_true_are_found() {
         found(|evidence| evidence.log[1].status = Some(503), "2 requests did not settle it");
-        found(|evidence| evidence.log[0] = Exchange { answer: json!({"id": "id-9"}), ..evidence.log[1].clone() }, "one key");
+        found(
+            |evidence| evidence.log[0] = Exchange { answer: json!({"id": "id-9"}), ..evidence.log[1].clone() },
+            "one key",
+        );
         found(
             |evidence| {
                 evidence.log.retain(|line| line.operation != Operation::Delete);

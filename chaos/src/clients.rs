@@ -68,6 +68,9 @@ impl Clients {
                     if number >= orders {
                         return;
                     }
+                    if number > 0 && number % 250 == 0 {
+                        println!("{number} orders are begun");
+                    }
                     clients_too.story(number).await;
                 }
             });
@@ -82,7 +85,6 @@ impl Clients {
     pub fn begun(&self) -> u64 {
         self.next.load(Ordering::SeqCst)
     }
-
 
     /// The log of all clients.
     pub async fn log(&self) -> Vec<Exchange> {
@@ -141,7 +143,8 @@ impl Clients {
             operation,
             path: path.clone(),
             key: None,
-            body: restaurant.map(|restaurant| json!({"restaurant_id": restaurant, "quantity": 1 + below(9, &restaurant)})),
+            body: restaurant
+                .map(|restaurant| json!({"restaurant_id": restaurant, "quantity": 1 + below(9, &restaurant)})),
             if_match,
         };
         if does(0.06, "another body") {

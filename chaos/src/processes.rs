@@ -1,4 +1,4 @@
-//! Processes of functions.
+//! Processes of functions, as Linux shows them. On another system nobody is found, and the connection is only cut.
 
 use std::fs;
 use std::path::Path;

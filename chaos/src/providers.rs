@@ -27,8 +27,17 @@ pub struct Account {
     pub requests: u32,
     /// Requests that break the contract.
     pub complaints: Vec<String>,
+}
+
+/// The account, and what the providers remember to answer by the contract.
+#[derive(Debug, Default)]
+struct Book {
+    account: Account,
+    /// A refund keeps any charge from being taken.
     is_closed: bool,
+    /// Times that the delivery was answered "not yet".
     undecided: u32,
+    /// Bodies and final answers, by the key of the request.
     bodies: HashMap<String, String>,
     answers: HashMap<String, u16>,
 }
@@ -41,19 +50,20 @@ pub struct Providers {
     pub payment_key: String,
     /// The key by which the restaurants know it.
     pub restaurant_key: String,
-    accounts: Mutex<BTreeMap<String, Account>>,
+    books: Mutex<BTreeMap<String, Book>>,
 }
 
 impl Providers {
     /// Providers with keys of this run.
     pub fn new(seed: Seed) -> Self {
         let key = || format!("key-{}", Uuid::new_v4());
-        Self { seed, payment_key: key(), restaurant_key: key(), accounts: Mutex::default() }
+        Self { seed, payment_key: key(), restaurant_key: key(), books: Mutex::default() }
     }
 
     /// All accounts, by the orders' ids.
     pub fn accounts(&self) -> BTreeMap<String, Account> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.iter().map(|(id, book)| (id.clone(), book.account.clone())).collect()
     }
 
     /// Carries out a request, and returns the status of its answer.
@@ -65,16 +75,16 @@ impl Providers {
         }
         let Ok(request) = serde_json::from_slice::<Value>(body) else { return 400 };
         let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(text("order_id")).or_default();
-        account.restaurant = text("restaurant_id");
-        account.requests += 1;
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let book = books.entry(text("order_id")).or_default();
+        book.account.restaurant = text("restaurant_id");
+        book.account.requests += 1;
         let amount = request["total"]["amount"].as_i64().unwrap_or_default();
-        account.answer(self.seed, kind, &text("order_id"), header("idempotency-key"), (body, amount))
+        book.answer(self.seed, kind, &text("order_id"), header("idempotency-key"), (body, amount))
     }
 }
 
-impl Account {
+impl Book {
     fn answer(&mut self, seed: Seed, kind: &str, order: &str, key: &str, (body, amount): (&[u8], i64)) -> u16 {
         let suffix = match kind {
             "charges" => "charge",
@@ -84,48 +94,48 @@ impl Account {
             _ => return 404,
         };
         if key != format!("{order}:{suffix}") {
-            self.complaints.push(format!("{kind} came with the key {key}"));
+            self.account.complaints.push(format!("{kind} came with the key {key}"));
         }
         let body = String::from_utf8_lossy(body).into_owned();
         if *self.bodies.entry(key.to_owned()).or_insert_with(|| body.clone()) != body {
-            self.complaints.push(format!("{kind} came again with another body: {body}"));
+            self.account.complaints.push(format!("{kind} came again with another body: {body}"));
         }
         if let Some(answer) = self.answers.get(key) {
             return *answer;
         }
-        let restaurant = self.restaurant.clone();
+        let restaurant = self.account.restaurant.clone();
         let drawn = |about: &str| seed.draw(format_args!("{about}/{restaurant}"), 0);
         let status = match kind {
             "charges" if self.is_closed || drawn("decline") < 0.12 => 402,
             "charges" => {
-                self.taken += amount;
+                self.account.taken += amount;
                 201
             }
             "refunds" => {
-                self.given_back = self.taken;
+                self.account.given_back = self.account.taken;
                 self.is_closed = true;
                 201
             }
-            "deliveries" if self.is_cancelled => 422,
+            "deliveries" if self.account.is_cancelled => 422,
             "deliveries" if self.undecided < patience(drawn("patience")) => {
                 self.undecided += 1;
                 return 202;
             }
             "deliveries" if drawn("refuse") < 0.12 => 422,
             "deliveries" => {
-                self.deliveries += 1;
+                self.account.deliveries += 1;
                 201
             }
-            "cancellations" if self.deliveries > 0 => 422,
+            "cancellations" if self.account.deliveries > 0 => 422,
             // Too late: the restaurant decides when it is asked to cancel.
             "cancellations" if self.undecided > 0 && drawn("too late") < 0.3 => {
-                self.deliveries += 1;
+                self.account.deliveries += 1;
                 // The delivery has its answer, too.
                 self.answers.insert(format!("{order}:delivery"), 201);
                 422
             }
             _ => {
-                self.is_cancelled = true;
+                self.account.is_cancelled = true;
                 201
             }
         };
