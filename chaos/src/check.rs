@@ -11,6 +11,13 @@ use crate::providers::Account;
 /// What is not settled yet: empty as soon as every order has come to its end and every end is published.
 pub fn unsettled(evidence: &Evidence) -> Vec<String> {
     let messages = ids(&evidence.messages);
+    let owed: BTreeSet<_> = evidence
+        .messages
+        .iter()
+        .map(|message| &message["order"])
+        .filter(|order| text(order, "refund") == "OWED")
+        .map(|order| text(order, "id"))
+        .collect();
     let mut open = Vec::new();
     for order in evidence.table.iter().filter(|order| text(order, "processing") == "workflow") {
         let (id, status, refund) = (text(order, "id"), text(order, "order_status"), text(order, "refund"));
@@ -18,7 +25,7 @@ pub fn unsettled(evidence: &Evidence) -> Vec<String> {
             open.push(format!("{id} is {status} {refund}"));
         } else if !messages.contains(&format!("{id}:{status}")) {
             open.push(format!("{id}: its end is not published"));
-        } else if is_owed_in(evidence, id) && !messages.contains(&format!("{id}:FAILURE:{refund}")) {
+        } else if owed.contains(id) && !messages.contains(&format!("{id}:FAILURE:{refund}")) {
             open.push(format!("{id}: its refund is not published"));
         }
     }
@@ -39,10 +46,11 @@ pub fn unsettled(evidence: &Evidence) -> Vec<String> {
 pub fn check(evidence: &Evidence) -> Vec<String> {
     let mut violations = Vec::new();
     let stories = stories(evidence);
+    let sources = Sources::of(evidence);
     let mut known = BTreeMap::new();
     for (number, story) in &stories {
         let mut found = Vec::new();
-        if let Some(id) = story_of(evidence, story, &mut found) {
+        if let Some(id) = story_of(&sources, story, &mut found) {
             known.insert(id, *number);
         }
         violations.extend(found.into_iter().map(|what| format!("order {number}: {what}")));
@@ -51,6 +59,28 @@ pub fn check(evidence: &Evidence) -> Vec<String> {
     violations.extend(strangers(evidence, &known));
     violations.extend(lists(evidence));
     violations
+}
+
+/// The evidence, by the orders that it is about.
+struct Sources<'a> {
+    evidence: &'a Evidence,
+    items: BTreeMap<u64, Vec<&'a Value>>,
+    messages: BTreeMap<&'a str, Vec<&'a Value>>,
+}
+
+impl<'a> Sources<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let (mut items, mut messages): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
+        for item in &evidence.table {
+            if let Some(number) = number_of(text(item, "restaurant_id")) {
+                items.entry(number).or_default().push(item);
+            }
+        }
+        for message in &evidence.messages {
+            messages.entry(text(&message["order"], "id")).or_default().push(message);
+        }
+        Self { evidence, items, messages }
+    }
 }
 
 fn stories(evidence: &Evidence) -> BTreeMap<u64, Vec<&Exchange>> {
@@ -73,14 +103,8 @@ fn is_denied(line: &Exchange) -> bool {
     line.is_refused() && line.status != Some(404)
 }
 
-/// A message says that a refund is owed. Another one must follow.
-fn is_owed_in(evidence: &Evidence, id: &str) -> bool {
-    let mut about = evidence.messages.iter().filter(|message| text(&message["order"], "id") == id);
-    about.any(|message| text(&message["order"], "refund") == "OWED")
-}
-
 /// Checks all about one order that a client wanted, and returns the order's id.
-fn story_of(evidence: &Evidence, story: &[&Exchange], found: &mut Vec<String>) -> Option<String> {
+fn story_of(sources: &Sources<'_>, story: &[&Exchange], found: &mut Vec<String>) -> Option<String> {
     let of = |operation| story.iter().copied().filter(move |line| line.operation == operation);
     let creations: Vec<_> = story
         .iter()
@@ -105,8 +129,7 @@ fn story_of(evidence: &Evidence, story: &[&Exchange], found: &mut Vec<String>) -
     let id = text(&first.answer, "id").to_owned();
     let number = first.number;
 
-    let items: Vec<_> =
-        evidence.table.iter().filter(|item| number_of(text(item, "restaurant_id")) == Some(number)).collect();
+    let items = sources.items.get(&number).map(Vec::as_slice).unwrap_or_default();
     if items.len() > 1 {
         found.push(format!("it is {} times in the table", items.len()));
     }
@@ -126,13 +149,13 @@ fn story_of(evidence: &Evidence, story: &[&Exchange], found: &mut Vec<String>) -
 
     reads(story, is_submitted, found);
     if let Some(item) = item {
-        contents(item, story, evidence.unit_price, found);
+        contents(item, story, sources.evidence.unit_price, found);
     }
     let never_saved = deletions.first().is_some_and(|line| line.status == Some(404));
-    let account = evidence.accounts.get(&id);
-    let messages: Vec<_> = evidence.messages.iter().filter(|message| text(&message["order"], "id") == id).collect();
+    let account = sources.evidence.accounts.get(&id);
+    let messages = sources.messages.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
     if is_submitted {
-        money(&id, item, account, &messages, found);
+        money(&id, item, account, messages, found);
         if never_saved && (account.is_some() || !messages.is_empty()) {
             found.push(format!("DELETE was answered 404, but {id} was processed"));
         }

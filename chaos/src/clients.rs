@@ -68,7 +68,7 @@ impl Clients {
                     if number >= orders {
                         return;
                     }
-                    if number > 0 && number % 250 == 0 {
+                    if number > 0 && number.is_multiple_of(250) {
                         println!("{number} orders are begun");
                     }
                     clients_too.story(number).await;

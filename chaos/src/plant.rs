@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use crate::evidence::{Evidence, Exchange, Operation, text};
 
+/// Plants one fault; none if the run has no subject for it.
+type Plant = fn(&mut Evidence) -> Option<()>;
+
 /// Copies of the evidence, each with one fault. What the run has no subject for is left out.
 pub fn planted(evidence: &Evidence) -> Vec<(&'static str, Evidence)> {
-    let plants: [(&'static str, fn(&mut Evidence) -> Option<()>); 11] = [
+    let plants: [(_, Plant); 11] = [
         ("an order is removed from the table", |evidence| {
             let lost = evidence.table.pop()?;
             evidence.listed.retain(|order| order["id"] != lost["id"]);
@@ -73,7 +76,7 @@ pub fn planted(evidence: &Evidence) -> Vec<(&'static str, Evidence)> {
             Some(())
         }),
     ];
-    let plant = |(name, plant): (_, fn(&mut Evidence) -> Option<()>)| {
+    let plant = |(name, plant): (_, Plant)| {
         let mut copy = evidence.clone();
         plant(&mut copy).map(|()| (name, copy))
     };

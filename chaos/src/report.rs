@@ -76,7 +76,8 @@ impl Report<'_> {
             ("executions stopped", stopped.load(Ordering::Relaxed)),
             ("status events swallowed", swallowed.load(Ordering::Relaxed)),
             ("restarts of the emulator", self.restarts),
-            ("sweeps", self.observer.sweeps),
+            ("sweeps under load", self.counts.sweeps.load(Ordering::Relaxed)),
+            ("sweeps afterwards", self.observer.sweeps),
             ("dead letters redriven", self.observer.redriven),
         ];
         writeln!(out)?;

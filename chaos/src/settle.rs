@@ -13,10 +13,17 @@ use crate::clients::Clients;
 use crate::evidence::Evidence;
 use crate::proxy::Proxy;
 
+/// The sweep, as the schedule calls it every 15 minutes.
+#[derive(Clone)]
+pub struct Sweeper {
+    stack: Stack,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
 /// A stack, seen from its data.
 pub struct Observer {
     stack: Stack,
-    dynamodb: aws_sdk_dynamodb::Client,
+    sweeper: Sweeper,
     sqs: aws_sdk_sqs::Client,
     queue: String,
     messages: Vec<Value>,
@@ -24,6 +31,40 @@ pub struct Observer {
     pub sweeps: u64,
     /// Dead letters that were moved back to their queues.
     pub redriven: u64,
+}
+
+impl Sweeper {
+    /// A sweeper of this stack.
+    pub async fn new(stack: &Stack) -> Self {
+        Self { stack: stack.clone(), dynamodb: aws_sdk_dynamodb::Client::new(&stack.sdk_config().await) }
+    }
+
+    /// Calls the sweep. It leaves orders alone for a while after their last write, so that time is put back first.
+    pub async fn sweep(&self) -> Result<()> {
+        for item in self.items().await? {
+            if !item.contains_key("unsettled") {
+                continue;
+            }
+            let update = self.dynamodb.update_item().table_name(&self.stack.orders_table);
+            let update = ["user_id", "id"].iter().fold(update, |update, name| {
+                update.key(*name, item.get(*name).cloned().unwrap_or(AttributeValue::Null(true)))
+            });
+            // Fails if the order was settled or deleted meanwhile.
+            let _ = update
+                .condition_expression("attribute_exists(unsettled)")
+                .update_expression("SET updated_at = :long_ago")
+                .expression_attribute_values(":long_ago", AttributeValue::S("2026-01-01T00:00:00Z".into()))
+                .send()
+                .await;
+        }
+        invoke::invoke(&self.stack, "sweep-orders", &json!({})).await?;
+        Ok(())
+    }
+
+    async fn items(&self) -> Result<Vec<std::collections::HashMap<String, AttributeValue>>> {
+        let scan = self.dynamodb.scan().table_name(&self.stack.orders_table).consistent_read(true);
+        Ok(scan.into_paginator().items().send().collect::<Result<_, _>>().await?)
+    }
 }
 
 impl Observer {
@@ -37,8 +78,8 @@ impl Observer {
         let attributes = attributes.send().await?.attributes.unwrap_or_default();
         let arn = attributes.get(&QueueAttributeName::QueueArn).context("a queue without an ARN")?;
         sns.subscribe().topic_arn(&stack.notifications_topic).protocol("sqs").endpoint(arn).send().await?;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
-        Ok(Self { stack: stack.clone(), dynamodb, sqs, queue, messages: Vec::new(), sweeps: 0, redriven: 0 })
+        let sweeper = Sweeper::new(stack).await;
+        Ok(Self { stack: stack.clone(), sweeper, sqs, queue, messages: Vec::new(), sweeps: 0, redriven: 0 })
     }
 
     /// Waits until everything is settled, at most for this time, and returns the evidence.
@@ -62,7 +103,8 @@ impl Observer {
             }
             self.redrive(&self.stack.orders_dead_letter_queue.clone(), &self.stack.orders_queue.clone()).await?;
             self.redrive(&self.stack.recovery_dead_letter_queue.clone(), &self.stack.recovery_queue.clone()).await?;
-            self.sweep().await?;
+            self.sweeper.sweep().await?;
+            self.sweeps += 1;
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     }
@@ -102,36 +144,6 @@ impl Observer {
         }
     }
 
-    /// Calls the sweep, as the schedule does every 15 minutes. It leaves orders alone for a while after their last write, so
-    /// that time is put back first.
-    async fn sweep(&mut self) -> Result<()> {
-        for item in self.items().await? {
-            if !item.contains_key("unsettled") {
-                continue;
-            }
-            let update = self.dynamodb.update_item().table_name(&self.stack.orders_table);
-            let update = ["user_id", "id"].iter().fold(update, |update, name| {
-                update.key(*name, item.get(*name).cloned().unwrap_or(AttributeValue::Null(true)))
-            });
-            // Fails if the order was settled or deleted meanwhile.
-            let _ = update
-                .condition_expression("attribute_exists(unsettled)")
-                .update_expression("SET updated_at = :long_ago")
-                .expression_attribute_values(":long_ago", AttributeValue::S("2026-01-01T00:00:00Z".into()))
-                .send()
-                .await;
-        }
-        self.sweeps += 1;
-        // A sweep that fails is followed by the next.
-        let _ = invoke::invoke(&self.stack, "sweep-orders", &json!({})).await;
-        Ok(())
-    }
-
-    async fn items(&self) -> Result<Vec<std::collections::HashMap<String, AttributeValue>>> {
-        let scan = self.dynamodb.scan().table_name(&self.stack.orders_table).consistent_read(true);
-        Ok(scan.into_paginator().items().send().collect::<Result<_, _>>().await?)
-    }
-
     async fn collect(&mut self, clients: &Clients, proxy: &Proxy) -> Result<Evidence> {
         loop {
             let receive = self.sqs.receive_message().queue_url(&self.queue).max_number_of_messages(10);
@@ -146,7 +158,7 @@ impl Observer {
                 delete.set_receipt_handle(message.receipt_handle).send().await?;
             }
         }
-        let table = self.items().await?;
+        let table = self.sweeper.items().await?;
         let table = table.into_iter().map(serde_dynamo::aws_sdk_dynamodb_1::from_item);
         Ok(Evidence {
             table: table.collect::<Result<_, _>>()?,

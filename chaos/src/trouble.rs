@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::clients::Clients;
 use crate::proxy::Proxy;
 use crate::seed::Seed;
+use crate::settle::Sweeper;
 
 /// Counts of a run.
 #[derive(Debug, Default)]
@@ -19,10 +20,13 @@ pub struct Counts {
     pub stopped: AtomicU64,
     /// Status events that were taken out of the recovery queue.
     pub swallowed: AtomicU64,
+    /// Sweeps that were made meanwhile.
+    pub sweeps: AtomicU64,
     is_over: AtomicBool,
 }
 
-/// Stops running executions, and swallows status events in every second while of ten seconds, until it is told to end.
+/// Stops running executions, swallows status events in every second while of ten seconds, and calls the sweep, until it is
+/// told to end.
 pub struct Trouble {
     counts: Arc<Counts>,
     tasks: Vec<JoinHandle<()>>,
@@ -35,7 +39,8 @@ impl Trouble {
         let counts = Arc::new(Counts::default());
         let stops = stop_executions(seed, aws_sdk_sfn::Client::new(&sdk), stack.clone(), counts.clone(), pause);
         let swallows = swallow_events(aws_sdk_sqs::Client::new(&sdk), stack.clone(), counts.clone());
-        Self { counts, tasks: vec![tokio::spawn(stops), tokio::spawn(swallows)] }
+        let sweeps = sweep(Sweeper::new(stack).await, counts.clone());
+        Self { counts, tasks: vec![tokio::spawn(stops), tokio::spawn(swallows), tokio::spawn(sweeps)] }
     }
 
     /// Ends it, and returns the counts.
@@ -81,6 +86,15 @@ async fn swallow_events(sqs: aws_sdk_sqs::Client, stack: Stack, counts: Arc<Coun
             let deleted = delete.set_receipt_handle(message.receipt_handle).send().await;
             counts.swallowed.fetch_add(u64::from(deleted.is_ok()), Ordering::Relaxed);
         }
+    }
+}
+
+/// Sweeps beside everything else: beside recoveries of the same orders, and with faults of its own.
+async fn sweep(sweeper: Sweeper, counts: Arc<Counts>) {
+    while !counts.is_over.load(Ordering::SeqCst) {
+        let swept = sweeper.sweep().await;
+        counts.sweeps.fetch_add(u64::from(swept.is_ok()), Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(10)).await;
     }
 }
 
