@@ -228,7 +228,7 @@ fuzz: ## Runs only schemathesis, on a fresh local stack (after make tools host-b
 	tools/run local run -- tools/fuzz/run
 
 .PHONY: chaos
-chaos: ## Injects faults into a local system under load, and checks that no promise is broken (ORDERS=2000 SEED=number ARGS=)
+chaos: ## Injects faults under load and checks every promise (after make tools host-build; ORDERS=2000 SEED=number)
 	tools/run chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: openapi
