@@ -210,9 +210,7 @@ host-build: ## Builds the functions for this machine in target/local
 e2e: web-build web/e2e/node_modules openapi/node_modules tools/iam/node_modules ## Runs the end-to-end tests on a fresh local stack
 	@rm -rf target/iam
 	cargo test --quiet --locked --workspace --test e2e --no-run
-	@# A load test, so it has its own system. The low concurrency suits two cores: with more calls at once, the functions
-	@# and the emulator would only wait for each other.
-	tools/run local run --iam --concurrency 20 -- cargo test --locked --workspace --test e2e burst -- --nocapture
+	$(MAKE) chaos ORDERS=100
 	tools/run local run --iam -- $(MAKE) e2e-on-stack
 	@# After all tests: a right is superfluous only if none of them needs it.
 	node tools/iam/check.ts
@@ -221,7 +219,7 @@ e2e: web-build web/e2e/node_modules openapi/node_modules tools/iam/node_modules 
 e2e-on-stack: tools/clients/node_modules
 	cargo test --locked --workspace --test e2e -- --skip workflow:: --skip watch:: --skip logs::
 	@# These tests mostly wait, so more of them can run at once.
-	cargo test --locked --workspace --test e2e workflow:: -- --skip burst --test-threads 8
+	cargo test --locked --workspace --test e2e workflow:: -- --test-threads 8
 	tools/clients/run
 	tools/fuzz/run
 	npm --prefix web/e2e run --silent test
@@ -249,6 +247,10 @@ fuzz-parsers: tools ## Fuzzes what parses input, by libFuzzer; needs a C++ compi
 	  cargo fuzz run --sanitizer none "$$target" "$(NEW_INPUTS)/$$target" "fuzz/corpus/$$target" -- \
 	    -max_total_time=$$(($(FUZZ_SECONDS) / count)) -timeout=10 -verbosity=0 -print_final_stats=1; \
 	done
+
+.PHONY: chaos
+chaos: ## Injects faults under load and checks every promise (after make tools host-build; ORDERS=2000 SEED=number)
+	tools/run chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: openapi
 openapi: ## Generates openapi.yaml and docs/notification.schema.json from the types

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -30,51 +30,56 @@ pub enum Reach {
 #[derive(Debug)]
 pub struct Emulator {
     group: Group,
-    _gate: Option<Gate>,
+    gate: Option<Gate>,
     port: u16,
     scratch: PathBuf,
+    settings: Settings,
+}
+
+/// What an emulator is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The addresses on which it listens.
+    pub reach: Reach,
+    /// Concurrent function calls, from which on it throttles like AWS. Each is a process here.
+    pub concurrency: u16,
+    /// Whether a gate enforces the policies of the functions.
+    pub iam: bool,
+    /// More environment variables.
+    pub variables: &'static [(&'static str, &'static str)],
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { reach: Reach::Processes, concurrency: Emulator::CONCURRENCY, iam: false, variables: &[] }
+    }
 }
 
 impl Emulator {
     /// Default limit of concurrent function calls.
     pub const CONCURRENCY: u16 = 100;
 
-    /// Starts an empty emulator on this port, or on a free one, and waits until it answers. Like AWS, it throttles
-    /// function calls beyond `concurrency`; here each concurrent call is a process. With `iam`, a gate enforces the
-    /// policies of the functions.
-    pub async fn start(port: Option<u16>, reach: Reach, concurrency: u16, iam: bool) -> anyhow::Result<Self> {
+    /// Starts an empty emulator on this port, or on a free one, and waits until it answers.
+    pub async fn start(port: Option<u16>, settings: Settings) -> anyhow::Result<Self> {
         let port = free_port(port)?;
         let endpoint = endpoint(port);
         let scratch = scratch(&endpoint)?;
         // It is still there if a system on this port was killed.
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;
-        let log = fs::File::create(scratch.join("emulator.log"))?;
-
-        let gate = if iam { Some(Gate::start(&endpoint).await?) } else { None };
-        let ministack = root()?.join(".tools/emulator/bin/ministack");
-        let mut command = command_for(&endpoint, &ministack);
-        command
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", if matches!(reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
-            // Its MQTT broker, which the system does not use, listens on all addresses whatever `BIND_HOST` says.
-            .env("IOT_MTLS_ENABLED", "0")
-            .env("LOG_LEVEL", "ERROR")
-            .env("LAMBDA_ACCOUNT_CONCURRENCY", concurrency.to_string())
-            .env("STATE_DIR", scratch.join("state"))
-            .env("TMPDIR", &scratch)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        if let Some(gate) = &gate {
-            // For its functions.
-            command.env("AWS_ENDPOINT_URL", gate.url());
-        }
-        let group = Group::spawn(command).context("the emulator does not start: run `make tools`")?;
-
-        let mut emulator = Self { group, _gate: gate, port, scratch };
+        let gate = if settings.iam { Some(Gate::start(&endpoint).await?) } else { None };
+        let group = settings.spawn(port, &scratch, gate.as_ref())?;
+        let mut emulator = Self { group, gate, port, scratch, settings };
         emulator.wait_until_ready().await?;
         Ok(emulator)
+    }
+
+    /// Stops the emulator by SIGTERM, starts it again on its port, and waits until it answers. With the variables
+    /// `PERSIST_STATE=1` and `S3_PERSIST=1` its state outlives this.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        tokio::task::block_in_place(|| self.group.stop());
+        self.group = self.settings.spawn(self.port, &self.scratch, self.gate.as_ref())?;
+        self.wait_until_ready().await
     }
 
     /// URL of its AWS APIs.
@@ -96,6 +101,34 @@ impl Emulator {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    fn spawn(self, port: u16, scratch: &Path, gate: Option<&Gate>) -> anyhow::Result<Group> {
+        let endpoint = endpoint(port);
+        let log = fs::File::options().append(true).create(true).open(scratch.join("emulator.log"))?;
+        let ministack = root()?.join(".tools/emulator/bin/ministack");
+        let mut command = command_for(&endpoint, &ministack);
+        command
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", if matches!(self.reach, Reach::Processes) { "127.0.0.1" } else { "0.0.0.0" })
+            // Its MQTT broker, which the system does not use, listens on all addresses whatever `BIND_HOST` says.
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("LOG_LEVEL", "ERROR")
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", self.concurrency.to_string())
+            .env("STATE_DIR", scratch.join("state"))
+            .env("S3_DATA_DIR", scratch.join("s3"))
+            .env("TMPDIR", scratch)
+            .envs(self.variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        if let Some(gate) = gate {
+            // For its functions.
+            command.env("AWS_ENDPOINT_URL", gate.url());
+        }
+        Group::spawn(command).context("the emulator does not start: run `make tools`")
     }
 }
 

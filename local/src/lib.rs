@@ -22,10 +22,10 @@ pub mod status;
 pub mod variables;
 
 pub use deploy::deploy;
-pub use emulator::{Emulator, Reach, free_port};
+pub use emulator::{Emulator, Reach, Settings, free_port};
 pub use environment::{command_for, http, region, sample_event, staging, without_proxy};
 pub use serve::Server;
-pub use stack::{Stack, StackFile};
+pub use stack::{Stack, StackFile, sdk_config};
 
 /// AWS region of the emulator, as `samconfig.toml` has it for `local`.
 pub const REGION: &str = "eu-west-1";

@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
 use local::sign_in::{self, Person};
 use local::{
-    Emulator, Reach, STACK, Server, Stack, StackFile, WEB_ORIGIN, command_for, deploy, follow, free_port, logs, region,
-    sample_event, samples, status, without_proxy,
+    Emulator, Reach, STACK, Server, Settings, Stack, StackFile, WEB_ORIGIN, command_for, deploy, follow, free_port,
+    logs, region, sample_event, samples, status, without_proxy,
 };
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -309,14 +309,15 @@ request_id.
 async fn run(iam: bool, concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
     // For the web UI of the tests: `web/e2e/playwright.config.ts` starts its server.
     let web_port = free_port(None)?;
-    let (_emulator, stack) = start(None, Reach::Processes, concurrency, iam, Some(web_port)).await?;
+    let settings = Settings { concurrency, iam, ..Settings::default() };
+    let (_emulator, stack) = start(None, settings, Some(web_port)).await?;
     let mut program = Command::new(&command[0]);
     program.envs([stack.to_environment()?, ("WEB_PORT", web_port.to_string())]).envs(without_proxy());
     finish(program.args(&command[1..])).await
 }
 
 async fn run_empty(concurrency: u16, command: &[String]) -> anyhow::Result<ExitCode> {
-    let emulator = start_emulator(None, Reach::Processes, concurrency, false).await?;
+    let emulator = start_emulator(None, Settings { concurrency, ..Settings::default() }).await?;
     let mut program = Command::from(command_for(&emulator.endpoint(), Path::new(&command[0])));
     finish(program.args(&command[1..])).await
 }
@@ -329,20 +330,14 @@ async fn finish(command: &mut Command) -> anyhow::Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn start_emulator(port: Option<u16>, reach: Reach, concurrency: u16, iam: bool) -> anyhow::Result<Emulator> {
-    step("Starting the emulator", Emulator::start(port, reach, concurrency, iam)).await
+async fn start_emulator(port: Option<u16>, settings: Settings) -> anyhow::Result<Emulator> {
+    step("Starting the emulator", Emulator::start(port, settings)).await
 }
 
 /// Starts the system on this port of the emulator, or on a free one. It runs until the emulator is dropped. Cognito
 /// redirects to the web UI on `web_port`, too.
-async fn start(
-    port: Option<u16>,
-    reach: Reach,
-    concurrency: u16,
-    iam: bool,
-    web_port: Option<u16>,
-) -> anyhow::Result<(Emulator, Stack)> {
-    let emulator = start_emulator(port, reach, concurrency, iam).await?;
+async fn start(port: Option<u16>, settings: Settings, web_port: Option<u16>) -> anyhow::Result<(Emulator, Stack)> {
+    let emulator = start_emulator(port, settings).await?;
     let web_ui = web_port.map(|port| format!(",http://localhost:{port}/")).unwrap_or_default();
     let urls = ["CallbackUrls", "LogoutUrls"].map(|name| format!("{name}={WEB_ORIGIN}/{web_ui}"));
     let (endpoint, urls) = (emulator.endpoint(), urls.each_ref().map(String::as_str));
@@ -355,7 +350,7 @@ async fn start_with_samples(
     reach: Reach,
     web_port: Option<u16>,
 ) -> anyhow::Result<(Emulator, Stack)> {
-    let (emulator, stack) = start(port, reach, Emulator::CONCURRENCY, false, web_port).await?;
+    let (emulator, stack) = start(port, Settings { reach, ..Settings::default() }, web_port).await?;
     step("Saving sample orders", samples::save(&stack)).await?;
     Ok((emulator, stack))
 }

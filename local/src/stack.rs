@@ -162,7 +162,11 @@ impl Stack {
 }
 
 /// Configuration of AWS clients of the emulator, or of AWS with the user's credentials.
-async fn sdk_config(region: &str, endpoint: Option<&str>) -> SdkConfig {
+///
+/// # Panics
+///
+/// If this machine has no certificates.
+pub async fn sdk_config(region: &str, endpoint: Option<&str>) -> SdkConfig {
     let http_client = shared::aws::http_client().unwrap_or_else(|error| panic!("can't make an HTTP client: {error}"));
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client)

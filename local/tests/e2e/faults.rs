@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::logs::lines;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -15,8 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::events::FUNCTIONS;
-use crate::idempotency::{assert_count, create, order_of, seen};
-use crate::support::{Answer, Api, eventually, send, set_variable, unreachable_url, user};
+use crate::support::{Answer, Api, eventually, send, set_variable, unreachable_url};
 
 /// The variable with the URL of DynamoDB.
 const DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
@@ -159,53 +155,4 @@ async fn an_unreadable_item_is_skipped_in_lists_and_logged() {
     assert!(["Ann", id].iter().all(|part| logged.to_string().contains(part)), "{logged}");
     // On its own, it is an error.
     api.get(&format!("/orders/Ann/order/{id}")).await.problem(500);
-}
-
-#[tokio::test]
-async fn a_function_killed_during_a_request_leaves_no_partial_write() {
-    let api = Api::of_own_stack("order-api-killed", &[]).await;
-    let user = user("Victim");
-    let body = order_of(&user);
-    let key = |n: usize| format!("{user}:{n}").replace(' ', "_");
-    let deadline = Instant::now() + Duration::from_mins(1);
-
-    // Kill all processes of the stack's functions while clients create orders, until a request fails.
-    let mut answers = Vec::new();
-    while answers.iter().all(|(_, answer): &(usize, Answer)| answer.status == 201) {
-        assert!(Instant::now() < deadline, "no request has failed");
-        let mut clients = JoinSet::new();
-        for n in answers.len()..answers.len() + 20 {
-            let (api, key, body) = (api.clone(), key(n), body.clone());
-            clients.spawn(async move { (n, create(&api, &key, &body).await) });
-        }
-        for pause in [15, 40, 70, 25, 90, 55] {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            for pid in functions_of(&api.stack.name) {
-                let _ = kill(pid, Signal::SIGKILL);
-            }
-        }
-        answers.extend(clients.join_all().await);
-    }
-
-    // Repeat every request: it creates the order if it failed, and returns the same response if it did not.
-    let count = answers.len();
-    for (n, before) in answers {
-        let after = create(&api, &key(n), &body).await.is(201);
-        if before.status == 201 {
-            assert_eq!(seen(&before), seen(&after));
-        }
-    }
-    assert_count(&api, &user, count).await;
-}
-
-/// Returns the processes of this stack's functions.
-fn functions_of(stack: &str) -> Vec<Pid> {
-    let name = format!("AWS_LAMBDA_FUNCTION_NAME={stack}-");
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let entry = entry.ok()?;
-        let environment = std::fs::read(entry.path().join("environ")).ok()?;
-        let found = String::from_utf8_lossy(&environment).contains(&name);
-        found.then(|| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))?
-    });
-    processes.collect()
 }

@@ -13,7 +13,7 @@ pub fn order_of(user: &str) -> Value {
     json!({"user_id": user, "restaurant_id": "Restaurant 3", "quantity": 3})
 }
 
-pub async fn create(api: &Api, key: &str, body: &Value) -> Answer {
+async fn create(api: &Api, key: &str, body: &Value) -> Answer {
     send(api.request(Method::PUT, "/orders").header("Idempotency-Key", key).json(body)).await
 }
 
@@ -23,7 +23,7 @@ pub async fn assert_count(api: &Api, user: &str, count: usize) {
 }
 
 /// The parts of a response that a client sees.
-pub fn seen(answer: &Answer) -> (u16, String, String, String) {
+fn seen(answer: &Answer) -> (u16, String, String, String) {
     (answer.status.as_u16(), answer.header("location").into(), answer.header("etag").into(), answer.body.clone())
 }
 

@@ -383,7 +383,7 @@ pub fn claims(token: &str) -> Value {
 }
 
 /// Time limit of everything that a test waits for. Six attempts at a payment take a minute.
-pub const WAIT_TIMEOUT: Duration = Duration::from_mins(4);
+const WAIT_TIMEOUT: Duration = Duration::from_mins(4);
 
 /// Time that a list may lag behind writes.
 const LIST_TIMEOUT: Duration = Duration::from_secs(20);

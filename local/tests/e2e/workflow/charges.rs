@@ -1,14 +1,12 @@
 //! The payment provider: charges and refunds.
 
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 
 use super::{
     DELIVERED, NOTHING, Notifications, balance, calls_for_an_operator, failed, hours_ago, id, invoke, is_found,
     order_when, quick, requests, submit, succeeded, sweep,
 };
-use crate::providers::{Balance, ledger_of, requests_about};
+use crate::providers::{Balance, requests_about};
 use crate::support::path_of;
 
 #[tokio::test]
@@ -25,17 +23,6 @@ async fn a_declined_payment_is_a_failure_and_nothing_is_sent() {
         notifications.published_once(&ended).await;
         api.delete(&path_of(&order)).await.is(204);
     }
-}
-
-#[tokio::test]
-async fn a_charge_is_retried_unchanged_while_the_payment_provider_is_down() {
-    let api = quick().await;
-    let order = submit(&api, "charges 503 429 201").await;
-    succeeded(&api, &order).await;
-    let charges = ledger_of(id(&order)).into_iter().filter(|entry| entry.kind == "charges");
-    let charges: Vec<_> = charges.map(|entry| (entry.key, entry.body.to_string())).collect();
-    assert_eq!(charges.len(), 3);
-    assert_eq!(charges.into_iter().collect::<HashSet<_>>().len(), 1, "the same request each time");
 }
 
 #[tokio::test]

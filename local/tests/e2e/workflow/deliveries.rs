@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     CANCELLED, NOTHING, Notifications, balance, calls_for_an_operator, failed, hours_ago, id, quick, requested,
-    requests, shared, submit, succeeded, sweep,
+    requests, submit, succeeded, sweep,
 };
 use crate::providers::{Balance, ledger_of, requests_about};
 use crate::support::path_of;
@@ -42,17 +42,6 @@ async fn an_order_whose_restaurant_never_answers_is_cancelled_and_refunded() {
     let keys: HashSet<_> = cancellations.map(|entry| entry.key).collect();
     assert_eq!(keys, HashSet::from([format!("{}:cancellation", id(&order))]));
     notifications.published_once(&ended).await;
-}
-
-#[tokio::test]
-async fn a_restaurant_may_take_some_minutes_to_confirm_an_order() {
-    let api = shared().await;
-    let order = submit(&api, "deliveries 202 202 503 202 201").await;
-    succeeded(&api, &order).await;
-    let deliveries = ledger_of(id(&order)).into_iter().filter(|entry| entry.kind == "deliveries");
-    let deliveries: Vec<_> = deliveries.map(|entry| (entry.key, entry.body.to_string())).collect();
-    assert_eq!(deliveries.len(), 5);
-    assert_eq!(deliveries.into_iter().collect::<HashSet<_>>().len(), 1, "the same request each time");
 }
 
 #[tokio::test]

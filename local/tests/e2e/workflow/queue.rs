@@ -1,25 +1,21 @@
-//! The queue of submitted orders: repeats, unusable messages, dead letters and a burst.
+//! The queue of submitted orders: repeats, unusable messages and dead letters.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::bail;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
-use backon::{ExponentialBuilder, Retryable};
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::{Value, json};
 use shared::order::{Order, OrderContent, Processing, Timestamp};
 use tokio::task::JoinSet;
 
 use super::{
     Breakable, DELIVERED, NOTHING, Notifications, balance, execution_arn, execution_ended, id, logged, logged_about,
-    quick, requests, saved, set_queue, shared, stack, submit, succeeded,
+    quick, requests, saved, set_queue, shared, submit, succeeded,
 };
-use crate::providers::{ACCEPTED, Balance, ledger_of, requests_about};
-use crate::support::{
-    Answer, Api, WAIT_TIMEOUT, encode, eventually, path_of, send, set_variable, text, unreachable_url, user,
-};
+use crate::providers::{ACCEPTED, requests_about};
+use crate::support::{Answer, Api, encode, eventually, path_of, send, set_variable, text, unreachable_url, user};
 
 /// The stack whose queue the tests break.
 static QUEUE: Breakable = Breakable::new("order-api-queue");
@@ -127,12 +123,8 @@ fn seen(answer: &Answer) -> (u16, String, String) {
     (answer.status.as_u16(), answer.header("location").into(), answer.body.clone())
 }
 
-fn keyed(api: &Api, key: &str, body: &Value) -> RequestBuilder {
-    api.request(Method::POST, "/orders").header("Idempotency-Key", key).json(body)
-}
-
 async fn submit_keyed(api: &Api, key: &str, body: &Value) -> Answer {
-    send(keyed(api, key, body)).await
+    send(api.request(Method::POST, "/orders").header("Idempotency-Key", key).json(body)).await
 }
 
 #[tokio::test]
@@ -269,75 +261,4 @@ async fn an_order_is_processed_when_its_dead_letter_is_redriven() {
         assert_eq!(ended[field], order[field], "{field} is as in the response");
     }
     assert_eq!(requests_about(id(&order)), requests(&[("charges", 201), ("deliveries", 201)]));
-}
-
-/// `make e2e` runs this on a system of its own, which throttles many of the requests.
-#[tokio::test]
-async fn burst_of_300_orders_loses_none_and_duplicates_none() {
-    const ORDERS: usize = 300;
-    let api = stack("order-api-burst", &[]).await;
-    let user = user("Ann");
-    let started = Instant::now();
-    let backoff = ExponentialBuilder::new()
-        .with_jitter()
-        .with_max_delay(Duration::from_secs(10))
-        .without_max_times()
-        .with_total_delay(Some(WAIT_TIMEOUT));
-    let mut clients = JoinSet::new();
-    for n in 0..ORDERS {
-        let api = api.clone();
-        let body = json!({"user_id": user, "restaurant_id": if n % 10 == 0 { "charges 402" } else { ACCEPTED }, "quantity": 1});
-        clients.spawn(async move {
-            // Like any client, repeat a request that API Gateway's timeout cuts off: with the same key, after a growing
-            // pause.
-            let submit = || async {
-                let request = keyed(&api, &n.to_string(), &body).timeout(Duration::from_secs(29));
-                let response = request.send().await?;
-                if response.status() != 202 {
-                    bail!("{}: {}", response.status(), response.text().await?);
-                }
-                Ok(text(&response.json::<Value>().await?["id"]))
-            };
-            submit.retry(backoff).await.expect("the order is accepted")
-        });
-    }
-    let ids: HashSet<_> = clients.join_all().await.into_iter().collect();
-    assert_eq!(ids.len(), ORDERS);
-    let submitted = started.elapsed();
-    let list = format!("/orders?limit=1000&user_id={}", encode(&user));
-    let orders = eventually("all orders are final", || async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let answer = api.get(&list).await;
-        let orders = answer.json().as_array().cloned().unwrap_or_default();
-        let is_done = orders.len() == ORDERS && orders.iter().all(|order| order["order_status"] != "PENDING");
-        is_done.then_some(orders)
-    });
-    let orders = orders.await;
-    println!(
-        "{ORDERS} orders: all submitted after {:.1} s, all final after {:.1} s",
-        submitted.as_secs_f64(),
-        started.elapsed().as_secs_f64()
-    );
-
-    assert_eq!(orders.iter().map(|order| text(&order["id"])).collect::<HashSet<_>>(), ids);
-    let declined = orders.iter().filter(|order| order["order_status"] == "FAILURE").count();
-    assert_eq!(declined, ORDERS / 10);
-    for order in orders {
-        let ledger = ledger_of(id(&order));
-        let keys = |kind: &str| {
-            ledger.iter().filter(|entry| entry.kind == kind).map(|entry| &entry.key).collect::<HashSet<_>>().len()
-        };
-        let (paid, left) = if order["order_status"] == "SUCCESS" {
-            (1, Balance { kept: 1000, delivered: true, cancelled: false })
-        } else {
-            (0, NOTHING)
-        };
-        assert_eq!((keys("charges"), keys("deliveries"), keys("refunds")), (1, paid, 0), "{ledger:?}");
-        assert_eq!(balance(&order), left);
-    }
-    let sqs = aws_sdk_sqs::Client::new(&api.stack.sdk_config().await);
-    for queue in [&api.stack.orders_dead_letter_queue, &api.stack.recovery_dead_letter_queue] {
-        let received = sqs.receive_message().queue_url(queue).send().await.unwrap();
-        assert!(received.messages.unwrap_or_default().is_empty(), "there are no dead letters");
-    }
 }

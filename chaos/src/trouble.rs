@@ -1,0 +1,120 @@
+//! Trouble beside the faults of requests: executions that are stopped, status events that are lost, restarts of the emulator.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_sdk_sfn::types::ExecutionStatus;
+use local::{Emulator, Stack};
+use tokio::task::JoinHandle;
+
+use crate::clients::Clients;
+use crate::proxy::Proxy;
+use crate::seed::Seed;
+use crate::settle::Sweeper;
+
+/// Counts of a run.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Executions that were stopped by hand.
+    pub stopped: AtomicU64,
+    /// Status events that were taken out of the recovery queue.
+    pub swallowed: AtomicU64,
+    /// Sweeps that were made meanwhile.
+    pub sweeps: AtomicU64,
+    is_over: AtomicBool,
+}
+
+/// Stops running executions, swallows status events in every second while of ten seconds, and calls the sweep, until it is
+/// told to end.
+pub struct Trouble {
+    counts: Arc<Counts>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Trouble {
+    /// Starts it.
+    pub async fn start(seed: Seed, stack: &Stack, pause: Duration) -> Self {
+        let sdk = stack.sdk_config().await;
+        let counts = Arc::new(Counts::default());
+        let stops = stop_executions(seed, aws_sdk_sfn::Client::new(&sdk), stack.clone(), counts.clone(), pause);
+        let swallows = swallow_events(aws_sdk_sqs::Client::new(&sdk), stack.clone(), counts.clone());
+        let sweeps = sweep(Sweeper::new(stack).await, counts.clone());
+        Self { counts, tasks: vec![tokio::spawn(stops), tokio::spawn(swallows), tokio::spawn(sweeps)] }
+    }
+
+    /// Ends it, and returns the counts.
+    pub async fn end(self) -> Arc<Counts> {
+        self.counts.is_over.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.counts
+    }
+}
+
+async fn stop_executions(seed: Seed, sfn: aws_sdk_sfn::Client, stack: Stack, counts: Arc<Counts>, pause: Duration) {
+    for turn in 0.. {
+        tokio::time::sleep(pause).await;
+        if counts.is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        // Calls fail while the emulator is away.
+        let list = sfn.list_executions().state_machine_arn(&stack.state_machine).max_results(1000);
+        let Ok(listed) = list.status_filter(ExecutionStatus::Running).send().await else { continue };
+        let mut running: Vec<_> = listed.executions.into_iter().map(|execution| execution.execution_arn).collect();
+        running.sort();
+        let Some(chosen) = running.get(seed.below(u32::try_from(running.len()).unwrap_or(1), "stop", turn) as usize)
+        else {
+            continue;
+        };
+        let stopped = sfn.stop_execution().execution_arn(chosen).send().await;
+        counts.stopped.fetch_add(u64::from(stopped.is_ok()), Ordering::Relaxed);
+    }
+}
+
+async fn swallow_events(sqs: aws_sdk_sqs::Client, stack: Stack, counts: Arc<Counts>) {
+    let started = tokio::time::Instant::now();
+    while !counts.is_over.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if started.elapsed().as_secs() / 10 % 2 == 1 {
+            continue;
+        }
+        let receive = sqs.receive_message().queue_url(&stack.recovery_queue).max_number_of_messages(10);
+        for message in receive.send().await.ok().and_then(|received| received.messages).unwrap_or_default() {
+            let delete = sqs.delete_message().queue_url(&stack.recovery_queue);
+            let deleted = delete.set_receipt_handle(message.receipt_handle).send().await;
+            counts.swallowed.fetch_add(u64::from(deleted.is_ok()), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sweeps beside everything else: beside recoveries of the same orders, and with faults of its own.
+async fn sweep(sweeper: Sweeper, counts: Arc<Counts>) {
+    while !counts.is_over.load(Ordering::SeqCst) {
+        let swept = sweeper.sweep().await;
+        counts.sweeps.fetch_add(u64::from(swept.is_ok()), Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+/// Restarts the emulator each time that another part of the orders is begun. Its running executions then fail without an
+/// event.
+pub async fn restart(
+    emulator: &mut Emulator,
+    proxy: &Proxy,
+    clients: &Clients,
+    orders: u64,
+    restarts: u64,
+) -> anyhow::Result<()> {
+    for restart in 1..=restarts {
+        while clients.begun() < orders * restart / (restarts + 1) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // What the emulator has answered must be in its state: the promises need services that keep what they accept.
+        let closed = proxy.close().await;
+        emulator.restart().await?;
+        drop(closed);
+    }
+    Ok(())
+}
