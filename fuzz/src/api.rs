@@ -1,7 +1,6 @@
 //! Requests: each part of one that a client sets, and whole events of API Gateway.
 
-use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Context, Request};
@@ -204,7 +203,7 @@ fn is_of_api_gateway(event: &Value) -> bool {
     };
     let is_list = |value: &Value| value.as_array().is_some_and(|lines| lines.iter().all(Value::is_string));
     let has_body = match (&event["body"], &event["isBase64Encoded"]) {
-        (Value::String(body), Value::Bool(true)) => BASE64_STANDARD.decode(body).is_ok(),
+        (Value::String(body), Value::Bool(true)) => STANDARD.decode_to_vec(body).is_ok(),
         (body, is_base64) => (body.is_string() || body.is_null()) && is_base64.is_boolean(),
     };
     event["httpMethod"].is_string()
@@ -239,7 +238,7 @@ pub fn order_body(data: &[u8]) {
         }
     }
     let mut event = event(Operation::Put, admin());
-    event["body"] = BASE64_STANDARD.encode(data).into();
+    event["body"] = STANDARD.encode_to_string(data).into();
     event["isBase64Encoded"] = true.into();
     ask(Operation::Put, &event);
 }
@@ -248,7 +247,7 @@ pub fn order_body(data: &[u8]) {
 /// not see: [`store::list`] asserts it on the request that DynamoDB gets.
 pub fn cursor(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    for cursor in [text.as_ref(), BASE64_URL_SAFE_NO_PAD.encode(data).as_str()] {
+    for cursor in [text.as_ref(), URL_SAFE_NO_PAD.encode_to_string(data).as_str()] {
         for (claims, user_id) in [(ann(), None), (ann(), Some("Ann")), (admin(), None), (admin(), Some("Ann"))] {
             let mut event = event(Operation::List, claims);
             let mut query = json!({"cursor": [cursor]});

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context, ensure};
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, MessageActionType};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
@@ -135,7 +135,7 @@ impl Attempt {
             ("redirect_uri", self.redirect_uri.clone()),
             ("scope", self.scope.clone()),
             ("state", self.state.clone()),
-            ("code_challenge", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&self.verifier))),
+            ("code_challenge", URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&self.verifier))),
             ("code_challenge_method", "S256".into()),
         ]
     }
