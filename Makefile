@@ -207,7 +207,7 @@ host-build: ## Builds the functions for this machine in target/local
 	@python3 tools/host_build.py
 
 .PHONY: e2e
-e2e: web-build web/e2e/node_modules openapi/node_modules tools/iam/node_modules ## Runs the end-to-end tests on a fresh local stack
+e2e: web-build web/e2e/node_modules openapi/node_modules tools/iam/node_modules ## Runs 100 orders under fire, then the end-to-end tests with IAM enforced, on fresh local stacks (after make tools host-build)
 	@rm -rf target/iam
 	cargo test --quiet --locked --workspace --test e2e --no-run
 	$(MAKE) chaos ORDERS=100
@@ -239,7 +239,7 @@ NEW_INPUTS := target/fuzz-corpus
 .PHONY: fuzz-parsers
 fuzz-parsers: export CARGO_TARGET_DIR := $(CURDIR)/target/libfuzzer
 fuzz-parsers: tools ## Fuzzes what parses input, by libFuzzer; needs a C++ compiler (FUZZ_SECONDS=600 in all)
-	@# No sanitizer, so the pinned Rust will do: the code has nothing unsafe in it.
+	@# A sanitizer would need nightly Rust, and finds faults of unsafe code, of which this workspace has none.
 	cargo fuzz build --sanitizer none
 	@targets=$$(cargo fuzz list); count=$$(wc -w <<<"$$targets"); \
 	for target in $$targets; do \

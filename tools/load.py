@@ -1,10 +1,10 @@
 """Measures the API of the local stack under load, by autocannon. `make load` starts the stack and runs this.
 
-Each route gets 1, 4, 16 and 64 clients, one number after the other. First comes a route that no function serves: it
-shows what the emulator alone can do. So do the processor times of the emulator and of the functions.
+Each route gets 1, 4, 16 and 64 clients, one number after the other. First come requests that the gateway refuses, so
+that no function is called: they show what the emulator alone can do, as do the processor times.
 
-An answer other than the route's own, or a connection that fails, ends the command with 1, because under plain load
-nothing may fail. So does an order that was created or submitted and is not there, or was deleted and still is.
+The command fails if an answer has another status than the route's own, if a connection fails, or if the number of
+orders is not the one that the answers promise: under plain load nothing may fail.
 """
 
 import json

@@ -1,7 +1,7 @@
 //! Calls a second of a function in 1 to 64 processes at once, as Lambda runs a process for each concurrent call.
 //!
-//! This program is one thread, which serves all of them, so it is the limit sooner than the functions: the floor shows
-//! when. The processor time of a call is the function's own.
+//! This program serves all of them in one thread, so it reaches its limit before they do: the floor shows when. The
+//! processor time of a call is the function's own.
 
 use std::time::{Duration, Instant};
 

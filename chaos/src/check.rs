@@ -258,7 +258,7 @@ fn money(id: &str, item: Option<&Value>, account: Option<&Account>, messages: &[
             }
             let facts = ["accepted_at", "paid_at", "delivered_at", "completed_at"];
             if facts.iter().any(|fact| text(order, fact).is_empty()) || !refund.is_empty() {
-                found.push(format!("{id} is no whole SUCCESS: {order}"));
+                found.push(format!("{id} is a SUCCESS that lacks a fact or has a refund: {order}"));
             }
         }
         "FAILURE" => {
@@ -272,7 +272,7 @@ fn money(id: &str, item: Option<&Value>, account: Option<&Account>, messages: &[
                 found.push(format!("{id} is a FAILURE with the refund {refund:?}, and {taken} were taken"));
             }
             if text(order, "error_message").is_empty() || text(order, "completed_at").is_empty() {
-                found.push(format!("{id} is no whole FAILURE: {order}"));
+                found.push(format!("{id} is a FAILURE without its reason or its time: {order}"));
             }
         }
         other => found.push(format!("{id} has not come to its end: {other}")),
@@ -401,7 +401,7 @@ mod tests {
         evidence
     }
 
-    /// Asserts that exactly this is found.
+    /// Asserts that this is among the violations.
     #[track_caller]
     fn found(plant: impl FnOnce(&mut Evidence), expected: &str) {
         let mut evidence = sound();

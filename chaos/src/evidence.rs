@@ -1,4 +1,4 @@
-//! What is left of a run: the four sources that the checker compares.
+//! What is left of a run: the sources that the checker compares.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ impl Exchange {
     }
 }
 
-/// The four sources.
+/// The sources: the table, the API's list, the providers' accounts, the topic's messages, and the clients' logs.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// Items of the orders table.

@@ -11,7 +11,7 @@ use crate::seed::Seed;
 pub enum Fault {
     /// The service refuses the request: too many.
     Throttled,
-    /// The service fails: 5xx, and nothing is carried out.
+    /// The service fails: 5xx, a provider also 408 or 409, and nothing is carried out.
     Error,
     /// No answer, and nothing is carried out.
     Silent,

@@ -1,5 +1,5 @@
-//! The command `chaos`, which `make chaos` runs: a mixed load on a local stack of its own while its calls of AWS and of the
-//! providers fail in every way, its functions are killed, its executions are stopped, its status events are lost, and the
+//! The command `chaos`, which `make chaos` runs: a mixed load on a local stack of its own, while calls to AWS and to
+//! the providers fail in every way, functions are killed, executions are stopped, status events are lost, and the
 //! emulator is restarted. Then it compares what is left. `docs/reliability.md` has the promises that must hold.
 
 mod check;

@@ -1,4 +1,4 @@
-//! Processes of functions, as Linux shows them. On another system nobody is found, and the connection is only cut.
+//! Processes of functions, as Linux shows them. On other systems no process is found, and only the connection is cut.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The fault proxy: between the functions and the emulator, and before the providers.
+//! The fault proxy: between the functions and the emulator, and in front of the providers.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +49,7 @@ struct Answer {
 }
 
 impl Proxy {
-    /// Starts a proxy before the emulator at `upstream`.
+    /// Starts a proxy in front of the emulator at `upstream`.
     pub async fn start(upstream: String, faults: Faults, providers: Providers) -> anyhow::Result<Arc<Self>> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let proxy = Arc::new(Self {
@@ -78,7 +78,7 @@ impl Proxy {
         self.killed.load(Ordering::Relaxed)
     }
 
-    /// Waits until no request is being carried out, and cuts all connections until the guard is dropped.
+    /// Waits until the emulator carries out no request, and refuses new ones until the guard is dropped.
     pub async fn close(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.write().await
     }

@@ -39,7 +39,7 @@ impl Sweeper {
         Self { stack: stack.clone(), dynamodb: aws_sdk_dynamodb::Client::new(&stack.sdk_config().await) }
     }
 
-    /// Calls the sweep. It leaves orders alone for a while after their last write, so that time is put back first.
+    /// Calls the sweep. It leaves orders alone that were just written, so their `updated_at` is put back first.
     pub async fn sweep(&self) -> Result<()> {
         for item in self.items().await? {
             if !item.contains_key("unsettled") {

@@ -25,7 +25,7 @@ pub struct Counts {
     is_over: AtomicBool,
 }
 
-/// Stops running executions, swallows status events in every second while of ten seconds, and calls the sweep, until it is
+/// Stops running executions, swallows status events for ten seconds of every twenty, and calls the sweep, until it is
 /// told to end.
 pub struct Trouble {
     counts: Arc<Counts>,

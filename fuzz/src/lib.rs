@@ -92,7 +92,7 @@ fn logged<R>(work: impl Future<Output = R>) -> (R, Vec<Value>) {
     (done, lines)
 }
 
-/// Checks a line of the log. What API Gateway, SQS and the table's keys put into it are ids.
+/// Checks a line of the log. Ids may be in it: those of requests and messages, the route, and the keys of the table.
 fn check(line: &Value) {
     const IDS: [&str; 5] = ["request_id", "route", "message_id", "user_id", "id"];
     let mut rest = line.clone();

@@ -36,12 +36,12 @@ pub struct Emulator {
     settings: Settings,
 }
 
-/// What an emulator is started with.
+/// Settings of an emulator.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// The addresses on which it listens.
     pub reach: Reach,
-    /// Concurrent function calls, from which on it throttles like AWS. Each is a process here.
+    /// Limit of concurrent function calls, each a process here. Calls beyond it are throttled, as on AWS.
     pub concurrency: u16,
     /// Whether a gate enforces the policies of the functions.
     pub iam: bool,
@@ -125,7 +125,7 @@ impl Settings {
             .stdout(log.try_clone()?)
             .stderr(log);
         if let Some(gate) = gate {
-            // For its functions.
+            // The emulator passes it to its functions.
             command.env("AWS_ENDPOINT_URL", gate.url());
         }
         Group::spawn(command).context("the emulator does not start: run `make tools`")

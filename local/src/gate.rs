@@ -28,7 +28,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Starts a gate before the emulator at this endpoint, and waits until it listens. It records the calls in
+    /// Starts a gate in front of the emulator at this endpoint, and waits until it listens. It records the calls in
     /// `target/iam/`, for `tools/iam/check.ts`.
     pub(crate) async fn start(endpoint: &str) -> anyhow::Result<Self> {
         let port = free_port(None)?;
@@ -65,7 +65,7 @@ pub(crate) fn url_of(stack: &Stack) -> Option<String> {
     Some(format!("{url}/{}", stack.name))
 }
 
-/// Tells the gate of a deployment, and leads the functions to the gate. Does nothing if the emulator has none.
+/// Registers a deployment with the gate, and routes its functions there. Does nothing if the emulator has no gate.
 pub(crate) async fn admit(stack: &Stack) -> anyhow::Result<()> {
     let Some(url) = url_of(stack) else { return Ok(()) };
     let cloudformation = aws_sdk_cloudformation::Client::new(&stack.sdk_config().await);

@@ -29,6 +29,7 @@ TOOLS = ("cargo lambda", "sam local", "sam")
 # Folders of the checkout whose files the documents name. What is built or installed is not there yet.
 FOLDERS = (
     "bench",
+    "chaos",
     "docs",
     "events",
     "functions",
