@@ -11,6 +11,8 @@ export interface Call {
 
 /** A role: the documents of its own policies, and the names of AWS's policies. */
 export interface Role {
+  /** Its name in the template. */
+  name: string;
   arn: string;
   documents: Value[];
   managed: string[];
@@ -24,7 +26,7 @@ export function roleOf(stack: Stack, name: string): Role {
   if (!role || !properties || attribute !== "Arn") throw new Error(`${name} has no role of this template`);
   const documents = list(properties["Policies"]).map((policy) => (policy as Properties)["PolicyDocument"]);
   const managed = list(stack.resolve(properties["ManagedPolicyArns"])).map((arn) => text(arn).split("/").at(-1) ?? "");
-  return { arn: stack.arnOf(role), documents: documents.map((one) => resolved(stack, one)), managed };
+  return { name: role, arn: stack.arnOf(role), documents: documents.map((one) => resolved(stack, one)), managed };
 }
 
 export function resolved(stack: Stack, document: Value | undefined): Value {

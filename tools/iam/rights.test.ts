@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { intoModel, model } from "./model.ts";
 import { type Right, rightsOf, roleMay, roleOf } from "./policies.ts";
 import type { Records } from "./records.ts";
-import { type Exceptions, faults, named } from "./rights.ts";
+import { type Exceptions, exceptions, faults, named } from "./rights.ts";
 import { refused, serviceCalls } from "./services.ts";
 import { type Properties, Stack, type Template, translate } from "./template.ts";
 
@@ -19,8 +19,7 @@ const rights: Right[] = owners.flatMap(([owner]) => rightsOf(owner, roleOf(stack
 const records: Records = rights.map(({ owner, action, resource }) => {
   return { owner, action, resource: resource.replace(/:\*$/, ":any"), allowed: true, count: 1 };
 });
-const none: Exceptions = { unused: [{ right: "* AWSLambdaBasicExecutionRole", reason: "" }], refused: [] };
-none.unused.push({ right: "* AWSXrayWriteOnlyAccess", reason: "" });
+const none: Exceptions = { unused: exceptions().unused, refused: [] };
 
 /** The model of the template after a change. */
 function changed(change: (resources: Record<string, Properties>) => void): Stack {
@@ -86,6 +85,12 @@ test("each right is needed by the call that it is for", async () => {
   const right = "SaveOrderFunction dynamodb:PutItem table/IdempotencyTable";
   const others = records.filter((one) => named(one.owner, one) !== right);
   assert.deepEqual(await faults(stack, others, services, none), [`needed by no call: ${right}`]);
+});
+
+test("a role that belongs to no function needs a reason", async () => {
+  const unused = none.unused.filter(({ right }) => right !== "CanaryRole");
+  const found = await faults(stack, records, services, { ...none, unused });
+  assert.deepEqual(found, ["needed by no call: CanaryRole"]);
 });
 
 test("a refused call and a right that is needed or not needed against the list are faults", async () => {

@@ -9,9 +9,9 @@ import type { Stack } from "./template.ts";
 
 /** Exceptions in rights.json, each with its reason. */
 export interface Exceptions {
-  /** Rights that no call needs. `*` stands for all functions and state machines. */
+  /** Rights that no call needs. `*` stands for any function or state machine. */
   unused: { right: string; reason: string }[];
-  /** Calls that a test makes although no policy allows them. */
+  /** Calls that a test makes although no policy allows them. `*` stands for any function. */
   refused: { call: string; reason: string }[];
 }
 
@@ -24,14 +24,19 @@ export function named(owner: string, { action, resource }: Call): string {
   return `${owner} ${action} ${resource.replace(/^arn:aws:[^:]*:[^:]*:000000000000:/, "")}`;
 }
 
-/** Rights and AWS's policies that can be taken out of a role without a recorded call being refused. */
+/**
+ * Rights and AWS's policies that can be taken out of a role without a recorded call being refused, and roles and
+ * policies that belong to no function or state machine.
+ */
 export async function unused(stack: Stack, calls: (Call & { owner: string })[]): Promise<string[]> {
   const found: string[] = [];
   const owners = ["AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"].flatMap((type) => [
     ...stack.ofType(type),
   ]);
+  const roles = new Set<string>();
   for (const [owner] of owners) {
     const role = roleOf(stack, owner);
+    roles.add(role.name);
     const rights = rightsOf(owner, role);
     const theirs = calls.filter((call) => call.owner === owner);
     for (const right of rights) {
@@ -41,7 +46,10 @@ export async function unused(stack: Stack, calls: (Call & { owner: string })[]):
     // The gate does not evaluate AWS's policies, so whatever it allows needs none of them.
     found.push(...role.managed.map((policy) => `${owner} ${policy}`));
   }
-  return found;
+  const rest = Object.entries(stack.template.Resources).filter(([name, { Type }]) => {
+    return Type.startsWith("AWS::IAM::") && !roles.has(name);
+  });
+  return [...found, ...rest.map(([name]) => name)];
 }
 
 async function refusesAny(principal: string, rights: Right[], calls: Call[]): Promise<boolean> {
@@ -63,9 +71,11 @@ export async function faults(
   const covers = (right: string) => (name: string) =>
     name === right || (right.startsWith("* ") && name.endsWith(right.slice(1)));
   return [
-    ...[...refused].filter((name) => !mayBeRefused.some(({ call }) => call === name)).map((name) => `refused: ${name}`),
+    ...[...refused]
+      .filter((name) => !mayBeRefused.some(({ call }) => covers(call)(name)))
+      .map((name) => `refused: ${name}`),
     ...mayBeRefused
-      .filter(({ call }) => !refused.has(call))
+      .filter(({ call }) => ![...refused].some(covers(call)))
       .map(({ call }) => `in rights.json as refused, but was not: ${call}`),
     ...left
       .filter((name) => !mayBeUnused.some(({ right }) => covers(right)(name)))

@@ -61,7 +61,11 @@ fn personal<'a>(groups: &'a [(String, Vec<String>)], values: &BTreeSet<String>) 
             .iter()
             .any(|field| line.contains(field))
     };
-    let has_header = |line: &str| line.to_ascii_lowercase().contains("authorization");
+    // As a field, because SNS refuses a call with the code `AuthorizationError`.
+    let has_header = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        ["authorization\":", "authorization\\\":", "authorization: "].iter().any(|field| line.contains(field))
+    };
     let is_personal = |line: &str| has_value(line) || has_address(line) || has_field(line) || has_header(line);
     groups.iter().flat_map(|(_, lines)| lines).map(String::as_str).filter(|line| is_personal(line)).collect()
 }
