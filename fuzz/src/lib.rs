@@ -84,8 +84,11 @@ fn logged<R>(work: impl Future<Output = R>) -> (R, Vec<Value>) {
     LOG.with_borrow_mut(Vec::clear);
     let done = RUNTIME.with(|runtime| runtime.block_on(work));
     let log = LOG.with_borrow_mut(std::mem::take);
-    let lines: Vec<Value> =
-        log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let lines: Vec<Value> = log
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
     for line in &lines {
         check(line);
     }

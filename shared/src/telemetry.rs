@@ -92,9 +92,10 @@ fn without_input(text: &str) -> String {
     let Some(end) = FOUND.iter().filter_map(|found| Some(text.find(found)? + found.len())).min() else {
         return text.to_owned();
     };
-    // The last one is serde's own: what was expected is never quoted from the input.
-    let expected = text[end..].rfind(", expected ").map_or("", |place| &text[end + place..]);
-    format!("{}{expected}", &text[..end])
+    // The last one is serde's own: what was expected is never quoted from the input. If nothing was, there is none.
+    let rest = &text[end..];
+    let expected = rest.rfind(", expected ").filter(|_| !rest.contains(", there are no "));
+    format!("{}{}", &text[..end], expected.map_or("", |place| &rest[place..]))
 }
 
 /// Does the work, and returns the lines that it logs.
@@ -143,6 +144,9 @@ mod tests {
             #[expect(dead_code, reason = "only its errors are read")]
             version: u64,
         }
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
 
         let described = |json: &str| describe(&serde_json::from_str::<Form>(json).unwrap_err());
         for (json, line) in [
@@ -158,6 +162,9 @@ mod tests {
         ] {
             assert_eq!(described(json), line);
         }
+
+        let error = serde_json::from_str::<Nothing>(r#"{"Bob, expected Ann":1}"#).unwrap_err();
+        assert_eq!(describe(&error), "unknown field");
         let number = serde_dynamo::AttributeValue::N("4242x".into());
         let error = serde_dynamo::from_attribute_value::<_, u64>(number).unwrap_err();
         assert!(error.to_string().contains("4242x"), "{error}");

@@ -30,7 +30,7 @@ fn the_corpus_breaks_no_promise() {
 fn with_a_canary(value: &Value) -> Vec<Value> {
     let long = "9".repeat(40);
     let mut all =
-        vec![json!(CANARY), json!(NUMBER), json!(format!("{CANARY}, expected ")), json!([CANARY]), json!(long)];
+        vec![json!(CANARY), json!(NUMBER), json!(format!("{CANARY}, expected {CANARY}")), json!([CANARY]), json!(long)];
     match value {
         Value::Object(object) => {
             for (name, inner) in object {
