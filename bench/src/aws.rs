@@ -66,6 +66,11 @@ impl Aws {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Number of requests so far, without those that only open a connection.
+    pub fn requests(&self) -> u32 {
+        locked(&self.table).requests
+    }
+
     /// Sets what the table holds.
     pub fn fill(&self, content: &Content) {
         let mut table = locked(&self.table);
@@ -83,6 +88,7 @@ struct Table {
     item: (String, String),
     listed: usize,
     order: Option<Map<String, Value>>,
+    requests: u32,
 }
 
 impl Table {
@@ -92,7 +98,7 @@ impl Table {
         listed["id"] = ID_START.into();
         let item = Value::Object(item(&listed)?).to_string();
         let (start, end) = item.split_once(ID_START).context("a sample without an id")?;
-        Ok(Self { item: (format!("{start}{ID_START}"), end.to_owned()), listed: 0, order: None })
+        Ok(Self { item: (format!("{start}{ID_START}"), end.to_owned()), listed: 0, order: None, requests: 0 })
     }
 
     /// A page of the list, as DynamoDB answers a Query or a Scan.
@@ -180,6 +186,7 @@ async fn answer(
     if method == Method::GET {
         return "healthy".into_response();
     }
+    locked(&table).requests += 1;
     let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()) else {
         let is_publish = body.starts_with(b"Action=Publish&");
         let answer = if is_publish { (StatusCode::OK, PUBLISHED) } else { (StatusCode::BAD_REQUEST, "no answer") };

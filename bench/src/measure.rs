@@ -111,6 +111,8 @@ const SHARES: [(u64, Figure); 3] = [(512, Figure::FirstAt512), (256, Figure::Fir
 pub struct Measured {
     /// Its name.
     pub name: String,
+    /// Requests to AWS that its first call makes.
+    pub requests: u32,
     values: BTreeMap<Figure, Vec<f64>>,
 }
 
@@ -184,7 +186,9 @@ pub fn us(time: Duration) -> f64 {
 /// A start, a first call and warm calls with the whole machine.
 async fn run(subject: &Subject, aws: &Aws, measured: &mut Measured) -> anyhow::Result<()> {
     let mut function = Function::start(subject, aws, &[]).await?;
+    let requests = aws.requests();
     let (_, first) = function.call(&subject.event).await?;
+    measured.requests = aws.requests() - requests;
     let mut warm = Vec::new();
     let before = function.cpu()?;
     for _ in 0..WARM_CALLS {
