@@ -85,17 +85,20 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Error of `serde_dynamo` that quotes a number, and says nothing of what was expected.
+const NUMBER: &str = "Failed to parse";
+
 /// The text of an error without the value that it quotes, which may be personal. serde's errors say what was found, then
-/// what was expected; those of `serde_dynamo` quote a number.
+/// what was expected.
 fn without_input(text: &str) -> String {
-    const FOUND: [&str; 5] = ["invalid type", "invalid value", "unknown variant", "unknown field", "Failed to parse"];
-    let Some(end) = FOUND.iter().filter_map(|found| Some(text.find(found)? + found.len())).min() else {
-        return text.to_owned();
-    };
+    const FOUND: [&str; 5] = ["invalid type", "invalid value", "unknown variant", "unknown field", NUMBER];
+    let first = FOUND.iter().filter_map(|found| Some((text.find(found)?, *found))).min();
+    let Some((start, found)) = first else { return text.to_owned() };
+    let (found, rest) = (&text[..start + found.len()], &text[start + found.len()..]);
     // The last one is serde's own: what was expected is never quoted from the input. If nothing was, there is none.
-    let rest = &text[end..];
-    let expected = rest.rfind(", expected ").filter(|_| !rest.contains(", there are no "));
-    format!("{}{}", &text[..end], expected.map_or("", |place| &rest[place..]))
+    let has_expected = !found.ends_with(NUMBER) && !rest.contains(", there are no ");
+    let expected = rest.rfind(", expected ").filter(|_| has_expected).map_or("", |place| &rest[place..]);
+    format!("{found}{expected}")
 }
 
 /// Does the work, and returns the lines that it logs.
@@ -165,10 +168,12 @@ mod tests {
 
         let error = serde_json::from_str::<Nothing>(r#"{"Bob, expected Ann":1}"#).unwrap_err();
         assert_eq!(describe(&error), "unknown field");
-        let number = serde_dynamo::AttributeValue::N("4242x".into());
-        let error = serde_dynamo::from_attribute_value::<_, u64>(number).unwrap_err();
-        assert!(error.to_string().contains("4242x"), "{error}");
-        assert_eq!(describe(&error), "Failed to parse");
+        for quoted in ["4242x", "4242, expected Ann"] {
+            let number = serde_dynamo::AttributeValue::N(quoted.into());
+            let error = serde_dynamo::from_attribute_value::<_, u64>(number).unwrap_err();
+            assert!(error.to_string().contains(quoted), "{error}");
+            assert_eq!(describe(&error), "Failed to parse");
+        }
     }
 
     #[test]
