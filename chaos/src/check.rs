@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Exchange, Operation, number_of, text};
+use crate::fault::Fault;
 use crate::providers::Account;
 
 /// What is not settled yet: empty as soon as every order has come to its end and every end is published.
@@ -27,14 +28,18 @@ pub fn unsettled(evidence: &Evidence) -> Vec<String> {
             open.push(format!("{id}: its end is not published"));
         } else if owed.contains(id) && !messages.contains(&format!("{id}:FAILURE:{refund}")) {
             open.push(format!("{id}: its refund is not published"));
+        } else if is_in_index(order) {
+            open.push(format!("{id} is still in the index"));
         }
     }
+    open.extend(evidence.running.iter().map(|execution| format!("{execution} is running")));
     let present: BTreeSet<_> = evidence.table.iter().map(|order| text(order, "id")).collect();
     let told: BTreeSet<_> = evidence.messages.iter().map(|message| text(&message["order"], "id")).collect();
     for (number, story) in stories(evidence) {
         let id = story.iter().find(|line| line.operation == Operation::Submit && line.is_done());
         let id = id.map(|line| text(&line.answer, "id")).unwrap_or_default();
-        let may_be_deleted = story.iter().any(|line| line.operation == Operation::Delete && !is_denied(line));
+        let last_deletion = story.iter().rfind(|line| line.operation == Operation::Delete);
+        let may_be_deleted = last_deletion.is_some_and(|line| !is_denied(line));
         if !id.is_empty() && !present.contains(id) && !told.contains(id) && !may_be_deleted {
             open.push(format!("{id} (order {number}) is not saved"));
         }
@@ -58,7 +63,41 @@ pub fn check(evidence: &Evidence) -> Vec<String> {
     violations.extend(refused(evidence));
     violations.extend(strangers(evidence, &known));
     violations.extend(lists(evidence));
+    violations.extend(evidence.running.iter().map(|execution| format!("{execution} has not ended")));
     violations
+}
+
+/// What a run did beside its load.
+pub struct Trial {
+    /// Faults that were injected, by service and kind.
+    pub injected: BTreeMap<(&'static str, Fault), u64>,
+    /// Executions that were stopped by hand.
+    pub stopped: u64,
+    /// Functions that were killed, where that is possible.
+    pub killed: Option<u64>,
+    /// Executions that were running when the emulator was restarted.
+    pub interrupted: u64,
+}
+
+/// What a run must have done, and did not. Without that, it shows nothing.
+pub fn untried(trial: &Trial) -> Vec<String> {
+    let services = ["dynamodb", "sqs", "states", "sns", "payment", "restaurant"];
+    let injected = |service| trial.injected.iter().any(|((at, _), count)| *at == service && *count > 0);
+    let calm = services.into_iter().filter(|service| !injected(*service));
+    let mut untried: Vec<_> = calm.map(|service| format!("no fault was injected into {service}")).collect();
+    for (count, what) in [
+        (trial.stopped, "no execution was stopped"),
+        (trial.killed.unwrap_or(1), "no function was killed"),
+        (trial.interrupted, "no execution was running at a restart of the emulator"),
+    ] {
+        untried.extend((count == 0).then(|| what.to_owned()));
+    }
+    untried
+}
+
+/// The table's index of orders with which something is left to do.
+fn is_in_index(item: &Value) -> bool {
+    !item["unsettled"].is_null()
 }
 
 /// The evidence, by the orders that it is about.
@@ -141,19 +180,25 @@ fn story_of(sources: &Sources<'_>, story: &[&Exchange], found: &mut Vec<String>)
         (Some(_), Some(gone)) => {
             found.push(format!("{id} is in the table, but DELETE was answered {:?}", gone.status));
         }
-        (None, None) if !deletions.iter().any(|line| line.is_open()) => {
+        (None, None) if !deletions.last().is_some_and(|line| line.is_open()) => {
             found.push(format!("{id} was answered {:?} and is lost", first.status));
         }
         _ => {}
     }
 
-    reads(story, is_submitted, found);
-    if let Some(item) = item {
-        contents(item, story, sources.evidence.unit_price, found);
-    }
-    let never_saved = deletions.first().is_some_and(|line| line.status == Some(404));
     let account = sources.evidence.accounts.get(&id);
     let messages = sources.messages.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+    reads(story, is_submitted, found);
+    answers(&id, story, messages, found);
+    versions(story, messages, found);
+    let latest = latest(messages);
+    for (order, place) in item.map(|item| (item, "the table")).into_iter().chain(latest.zip(Some("its last message"))) {
+        contents((order, place), story, sources.evidence.unit_price, found);
+    }
+    if item.is_some_and(is_in_index) {
+        found.push(format!("{id} is still in the index of orders that are not settled"));
+    }
+    let never_saved = deletions.first().is_some_and(|line| line.status == Some(404));
     if is_submitted {
         money(&id, item, account, messages, found);
         if never_saved && (account.is_some() || !messages.is_empty()) {
@@ -198,31 +243,72 @@ fn reads(story: &[&Exchange], is_submitted: bool, found: &mut Vec<String>) {
     }
 }
 
-/// The order in the table must be what the writes have left.
-fn contents(item: &Value, story: &[&Exchange], unit_price: i64, found: &mut Vec<String>) {
+/// Each answer must be about this order, and an end that was read must be published.
+fn answers(id: &str, story: &[&Exchange], messages: &[&Value], found: &mut Vec<String>) {
+    for line in story.iter().filter(|line| line.is_done() && line.operation != Operation::Delete) {
+        let (other, status) = (text(&line.answer, "id"), text(&line.answer, "order_status"));
+        if other != id {
+            found.push(format!("a {:?} of {id} was answered with {other}", line.operation));
+        }
+        let news = format!("{id}:{status}");
+        if matches!(status, "SUCCESS" | "FAILURE") && !messages.iter().any(|message| text(message, "id") == news) {
+            found.push(format!("{id} was answered as {status}, which was never published"));
+        }
+    }
+}
+
+/// What was done with `If-Match` must have been done to that version.
+fn versions(story: &[&Exchange], messages: &[&Value], found: &mut Vec<String>) {
+    for line in story.iter().filter(|line| line.is_done()) {
+        let Some(expected) = line.if_match else { continue };
+        if line.operation == Operation::Change && line.version() != Some(expected + 1) {
+            found.push(format!("a change of version {expected} was answered with version {:?}", line.version()));
+        }
+        if line.operation == Operation::Delete {
+            let told = story.iter().filter(|other| other.answered < line.sent && other.operation != Operation::Delete);
+            let told = told.filter_map(|other| other.version());
+            let published = messages.iter().filter_map(|message| message["order"]["version"].as_u64());
+            if let Some(newer) = told.chain(published).find(|version| *version > expected) {
+                found.push(format!("version {expected} was deleted, but there was a version {newer}"));
+            }
+        }
+    }
+}
+
+/// The order of the latest message.
+fn latest<'a>(messages: &[&'a Value]) -> Option<&'a Value> {
+    let latest = messages.iter().max_by_key(|message| message["order"]["version"].as_u64());
+    latest.map(|message| &message["order"])
+}
+
+/// The order in this place must be what the writes have left.
+fn contents((order, place): (&Value, &str), story: &[&Exchange], unit_price: i64, found: &mut Vec<String>) {
     let changes = || story.iter().filter(|line| line.operation == Operation::Change);
-    let version = item["version"].as_u64().unwrap_or_default();
-    let mut written: BTreeMap<u64, &str> = BTreeMap::new();
+    let version = order["version"].as_u64().unwrap_or_default();
+    let sent = |line: &Exchange| (line.restaurant.clone().unwrap_or_default(), line.quantity.unwrap_or_default());
+    let mut written: BTreeMap<u64, (String, u64)> = BTreeMap::new();
     for line in changes().filter(|line| line.is_done()) {
-        let restaurant = line.restaurant.as_deref().unwrap_or_default();
         let at = line.version().unwrap_or_default();
-        if written.insert(at, restaurant).is_some_and(|other| other != restaurant) {
+        if written.insert(at, sent(line)).is_some_and(|other| other != sent(line)) {
             found.push(format!("two changes were answered with version {at}"));
         }
         if at > version {
-            found.push(format!("version {at} was answered, and the table has version {version}"));
+            found.push(format!("version {at} was answered, and {place} has version {version}"));
         }
     }
-    let restaurant = text(item, "restaurant_id");
-    let first = story.iter().find(|line| line.is_done()).and_then(|line| line.restaurant.as_deref());
-    let last = written.last_key_value().map(|(_, restaurant)| *restaurant).or(first);
-    let mut unknown = changes().filter(|line| line.is_open());
-    if last != Some(restaurant) && !unknown.any(|line| line.restaurant.as_deref() == Some(restaurant)) {
-        found.push(format!("the table has {restaurant}, and the last write was {last:?}"));
+    let quantity: u64 = text(order, "quantity").parse().unwrap_or_default();
+    let content = (text(order, "restaurant_id").to_owned(), quantity);
+    let first = story.iter().find(|line| line.is_done());
+    let last = written.pop_last().map(|(_, sent)| sent).or(first.map(|line| sent(line)));
+    if last.as_ref() != Some(&content) && !changes().any(|line| line.is_open() && sent(line) == content) {
+        found.push(format!("{place} has {content:?}, and the last write was {last:?}"));
     }
-    let quantity: i64 = text(item, "quantity").parse().unwrap_or_default();
-    if item["total"]["amount"].as_i64() != Some(quantity * unit_price) {
-        found.push(format!("the total of {quantity} units is {}", item["total"]));
+    let user = first.map(|line| line.user.as_str());
+    if user != Some(text(order, "user_id")) {
+        found.push(format!("{place} has the user {}, and the order is of {user:?}", order["user_id"]));
+    }
+    if order["total"]["amount"].as_i64() != i64::try_from(quantity).ok().map(|quantity| quantity * unit_price) {
+        found.push(format!("{place} has {quantity} units for {}", order["total"]));
     }
 }
 
@@ -236,8 +322,7 @@ fn money(id: &str, item: Option<&Value>, account: Option<&Account>, messages: &[
     if published.len() > 1 {
         found.push(format!("{id} was published with the ends {published:?}"));
     }
-    let latest = messages.iter().max_by_key(|message| message["order"]["version"].as_u64());
-    let latest = latest.map(|message| &message["order"]);
+    let latest = latest(messages);
     let Some(order) = item.or(latest) else {
         // Deleted in its grace period, or before it was saved.
         if (*taken, *deliveries) != (0, 0) {
@@ -304,7 +389,8 @@ fn refused(evidence: &Evidence) -> Vec<String> {
     let in_table = evidence.table.iter().chain(&evidence.listed).map(|item| (text(item, "restaurant_id"), "the table"));
     let in_accounts = evidence.accounts.values().map(|account| (account.restaurant.as_str(), "an account"));
     let in_messages = evidence.messages.iter().map(|message| (text(&message["order"], "restaurant_id"), "a message"));
-    let all = in_table.chain(in_accounts).chain(in_messages);
+    let in_answers = evidence.log.iter().map(|line| (text(&line.answer, "restaurant_id"), "an answer"));
+    let all = in_table.chain(in_accounts).chain(in_messages).chain(in_answers);
     let found = all.filter(|(name, _)| names.get(name).copied().unwrap_or_default());
     found.map(|(name, place)| format!("{name} was refused, and is in {place}")).collect()
 }
@@ -363,6 +449,9 @@ mod tests {
             number,
             operation,
             key: None,
+            user: "Ann".to_owned(),
+            quantity: has_body.then_some(3),
+            if_match: None,
             restaurant: has_body.then(|| format!("Restaurant {number}")),
             sent: at,
             answered: at + 1,
@@ -390,7 +479,7 @@ mod tests {
         ];
         let messages = vec![message(&success, "SUCCESS"), message(&failure, "FAILURE")];
         let (listed, accounts) = (table.clone(), accounts.into_iter().collect());
-        let mut evidence = Evidence { table, listed, accounts, messages, log: Vec::new(), unit_price: 1000 };
+        let mut evidence = Evidence { table, listed, accounts, messages, unit_price: 1000, ..Evidence::default() };
         line(&mut evidence, 1, Operation::Create, None);
         line(&mut evidence, 1, Operation::Create, Some(201));
         for number in 2..=4 {
@@ -421,7 +510,7 @@ mod tests {
 
     #[test]
     fn each_planted_fault_is_found() {
-        let plants = planted(&sound());
+        let plants = planted(&sound()).unwrap();
         assert_eq!(plants.len(), 11);
         for (name, evidence) in plants {
             assert!(!check(&evidence).is_empty(), "not found: {name}");
@@ -442,9 +531,116 @@ mod tests {
         );
         found(|evidence| evidence.table[1]["order_status"] = json!("PENDING"), "has not come to its end: PENDING");
         found(|evidence| evidence.table[0]["restaurant_id"] = json!("Restaurant 1, moved 0"), "the last write was");
-        found(|evidence| evidence.table[0]["quantity"] = json!("4"), "the total of 4 units");
+        found(|evidence| evidence.table[0]["quantity"] = json!("4"), "4 units for");
         found(|evidence| evidence.table[2]["refund"] = json!("OWED"), r#"with the refund "OWED""#);
         found(|evidence| drop(evidence.listed.pop()), "not listed");
+        found(|evidence| evidence.table[1]["unsettled"] = json!("1"), "id-2 is still in the index");
+        let mut evidence = sound();
+        evidence.table[1]["unsettled"] = json!("1");
+        assert_eq!(unsettled(&evidence), ["id-2 is still in the index"]);
+        // Each part of the order, in the table and in the last message.
+        for (field, value) in [("quantity", "4"), ("user_id", "Bob"), ("restaurant_id", "Restaurant 2, moved 0")] {
+            found(|evidence| evidence.table[1][field] = json!(value), "order 2: the table has");
+            found(|evidence| evidence.messages[0]["order"][field] = json!(value), "order 2: its last message has");
+        }
+    }
+
+    #[test]
+    fn executions_that_are_running_are_found() {
+        found(|evidence| evidence.running.push("execution 1".into()), "execution 1 has not ended");
+        let evidence = Evidence { running: vec!["execution 1".into()], ..sound() };
+        assert_eq!(unsettled(&evidence), ["execution 1 is running"]);
+    }
+
+    #[test]
+    fn a_run_that_tries_too_little_is_found() {
+        let services = ["dynamodb", "sqs", "states", "sns", "payment", "restaurant"];
+        let trial = || Trial {
+            injected: services.map(|service| ((service, Fault::Error), 1)).into(),
+            stopped: 1,
+            killed: Some(1),
+            interrupted: 1,
+        };
+        assert_eq!(untried(&trial()), Vec::<String>::new());
+        assert_eq!(untried(&Trial { killed: None, ..trial() }), Vec::<String>::new());
+        for service in services {
+            let mut trial = trial();
+            trial.injected.remove(&(service, Fault::Error));
+            assert_eq!(untried(&trial), [format!("no fault was injected into {service}")]);
+        }
+        assert_eq!(untried(&Trial { stopped: 0, ..trial() }), ["no execution was stopped"]);
+        assert_eq!(untried(&Trial { killed: Some(0), ..trial() }), ["no function was killed"]);
+        let calm = untried(&Trial { interrupted: 0, ..trial() });
+        assert_eq!(calm, ["no execution was running at a restart of the emulator"]);
+    }
+
+    #[test]
+    fn a_run_without_the_subject_of_a_planted_fault_is_found() {
+        let mut evidence = sound();
+        evidence.table[1]["order_status"] = json!("FAILURE");
+        assert!(planted(&evidence).unwrap_err().to_string().contains("an order is PENDING for ever"));
+    }
+
+    #[test]
+    fn answers_about_other_orders_and_versions_are_found() {
+        let answered = |operation, status, change: fn(&mut Exchange)| {
+            move |evidence: &mut Evidence| {
+                line(evidence, 1, operation, Some(status));
+                change(evidence.log.last_mut().unwrap());
+            }
+        };
+        let read = |change| answered(Operation::Read, 200, change);
+        found(read(|line| line.answer["id"] = json!("id-2")), "a Read of id-1 was answered with id-2");
+        found(read(|line| line.answer["order_status"] = json!("SUCCESS")), "as SUCCESS, which was never published");
+        found(
+            |evidence| {
+                answered(Operation::Change, 412, |line| line.restaurant = Some("Restaurant 1, moved 0".into()))(
+                    evidence,
+                );
+                read(|line| line.answer["restaurant_id"] = json!("Restaurant 1, moved 0"))(evidence);
+            },
+            "Restaurant 1, moved 0 was refused, and is in an answer",
+        );
+        found(
+            answered(Operation::Change, 200, |line| {
+                (line.if_match, line.answer["version"]) = (Some(1), json!(3));
+            }),
+            "a change of version 1 was answered with version Some(3)",
+        );
+        let deletion = answered(Operation::Delete, 204, |line| line.if_match = Some(1));
+        found(
+            |evidence| {
+                read(|line| line.answer["version"] = json!(2))(evidence);
+                deletion(evidence);
+            },
+            "version 1 was deleted, but there was a version 2",
+        );
+        found(
+            |evidence| {
+                line(evidence, 2, Operation::Delete, Some(204));
+                evidence.log.last_mut().unwrap().if_match = Some(5);
+            },
+            "version 5 was deleted, but there was a version 6",
+        );
+    }
+
+    #[test]
+    fn a_refused_deletion_excuses_no_loss() {
+        found(
+            |evidence| {
+                line(evidence, 1, Operation::Delete, None);
+                line(evidence, 1, Operation::Delete, Some(412));
+                evidence.table.remove(0);
+                evidence.listed.remove(0);
+            },
+            "id-1 was answered Some(201) and is lost",
+        );
+        let mut evidence = sound();
+        line(&mut evidence, 2, Operation::Delete, None);
+        line(&mut evidence, 2, Operation::Delete, Some(409));
+        evidence.table.remove(1);
+        evidence.messages.remove(0);
+        assert_eq!(unsettled(&evidence), ["id-2 (order 2) is not saved"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, RwLock};
 use tokio::task::JoinSet;
 
-use crate::evidence::{Exchange, Operation, text};
+use crate::evidence::{Exchange, Kind, Operation, fixed, text};
 use crate::seed::Seed;
 
 /// Time that API Gateway gives a request.
@@ -37,6 +37,7 @@ pub struct Clients {
 struct Request<'a> {
     number: u64,
     operation: Operation,
+    user: &'a str,
     path: String,
     key: Option<&'a str>,
     body: Option<Value>,
@@ -115,12 +116,16 @@ impl Clients {
         let does = |share, what: &str| self.seed.chance(share, what, number);
         let below = |limit, what: &str| self.seed.below(limit, what, number);
         let user = format!("Customer {}", number % 10);
-        let operation = if does(0.75, "submit") { Operation::Submit } else { Operation::Create };
+        let kind = fixed(number);
+        let is_submitted = kind.map_or_else(|| does(0.75, "submit"), |kind| kind != Kind::Recorded);
+        let operation = if is_submitted { Operation::Submit } else { Operation::Create };
+        let is_deleted = |share, what: &str| kind.is_none() && does(share, what);
         let quantity = 1 + below(9, "quantity");
         let key = format!("{}-{number}", self.seed.0);
         let create = |restaurant: String, quantity: u32| Request {
             number,
             operation,
+            user: &user,
             path: "/orders".to_owned(),
             key: Some(&key),
             body: Some(json!({"user_id": user, "restaurant_id": restaurant, "quantity": quantity})),
@@ -141,6 +146,7 @@ impl Clients {
         let to = |operation, restaurant: Option<String>, if_match| Request {
             number,
             operation,
+            user: &user,
             path: path.clone(),
             key: None,
             body: restaurant
@@ -150,7 +156,7 @@ impl Clients {
         if does(0.06, "another body") {
             self.until_settled(&create(format!("Restaurant {number}, other"), quantity)).await;
         }
-        if does(0.05, "delete at once") {
+        if is_deleted(0.05, "delete at once") {
             self.until_settled(&to(Operation::Delete, None, None)).await;
         }
         if does(0.6, "read") {
@@ -173,15 +179,17 @@ impl Clients {
                 self.until_settled(&to(Operation::Change, Some(name), Some(version))).await;
             }
         }
-        if does(0.08, "delete early") {
+        if is_deleted(0.08, "delete early") {
             self.until_settled(&to(Operation::Delete, None, None)).await;
         }
         if does(0.1, "repeat") {
             self.until_settled(&wanted).await;
         }
-        if does(0.12, "delete late") {
+        if is_deleted(0.12, "delete late") {
             self.pause(3000 + below(6000, "late")).await;
-            self.until_settled(&to(Operation::Delete, None, None)).await;
+            let read = self.until_settled(&to(Operation::Read, None, None)).await;
+            let version = read.and_then(|read| read.version()).filter(|_| does(0.5, "If-Match of the deletion"));
+            self.until_settled(&to(Operation::Delete, None, version)).await;
         }
         if does(0.4, "read again") {
             self.until_settled(&to(Operation::Read, None, None)).await;
@@ -239,7 +247,10 @@ impl Clients {
             number: request.number,
             operation: request.operation,
             key: request.key.map(str::to_owned),
+            user: request.user.to_owned(),
             restaurant,
+            quantity: request.body.as_ref().and_then(|body| body["quantity"].as_u64()),
+            if_match: request.if_match,
             sent: self.clock.fetch_add(1, Ordering::SeqCst),
             answered: 0,
             status: None,

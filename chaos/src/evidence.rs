@@ -30,8 +30,14 @@ pub struct Exchange {
     pub operation: Operation,
     /// Its `Idempotency-Key`.
     pub key: Option<String>,
+    /// `user_id` in its body or its path.
+    pub user: String,
     /// `restaurant_id` in its body.
     pub restaurant: Option<String>,
+    /// `quantity` in its body.
+    pub quantity: Option<u64>,
+    /// The version in its `If-Match`.
+    pub if_match: Option<u64>,
     /// Its place in the log of all clients.
     pub sent: u64,
     /// Place of its answer.
@@ -75,10 +81,33 @@ pub struct Evidence {
     pub accounts: BTreeMap<String, Account>,
     /// Messages of the topic.
     pub messages: Vec<Value>,
+    /// Executions that are still running.
+    pub running: Vec<String>,
     /// Logs of the clients.
     pub log: Vec<Exchange>,
     /// Price of a unit, in minor units.
     pub unit_price: i64,
+}
+
+/// What becomes of an order whose kind is fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is created, and no more.
+    Recorded,
+    /// It is submitted, paid and delivered.
+    Delivered,
+    /// It is submitted and paid, and the restaurant refuses it.
+    Refused,
+}
+
+/// Kind of the first orders, three of each, so that no run is without one. The seed decides about all others.
+pub fn fixed(number: u64) -> Option<Kind> {
+    match number {
+        0 | 3 | 6 => Some(Kind::Recorded),
+        1 | 4 | 7 => Some(Kind::Delivered),
+        2 | 5 | 8 => Some(Kind::Refused),
+        _ => None,
+    }
 }
 
 /// The number in `Restaurant 17`, and in `Restaurant 17, moved`.

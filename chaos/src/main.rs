@@ -16,14 +16,16 @@ mod settle;
 mod trouble;
 
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use local::{Emulator, REGION, Settings, Stack, deploy, sdk_config, variables};
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
+use crate::check::Trial;
 use crate::clients::Clients;
 use crate::fault::Faults;
 use crate::providers::Providers;
@@ -57,7 +59,7 @@ const VARIABLES: &[(&str, &str)] = &[("PERSIST_STATE", "1"), ("S3_PERSIST", "1")
 async fn main() -> ExitCode {
     // A signal drops the work and, with it, the emulator.
     let result = tokio::select! {
-        result = run(Arguments::parse()) => result,
+        result = bounded(Arguments::parse()) => result,
         result = interrupted() => result.map(|()| ExitCode::FAILURE),
     };
     result.unwrap_or_else(|error| {
@@ -73,6 +75,13 @@ async fn interrupted() -> Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+/// A run, within a limit that is far more than it needs: one that hangs fails.
+async fn bounded(arguments: Arguments) -> Result<ExitCode> {
+    let minutes = 30 + arguments.orders / 20;
+    let result = tokio::time::timeout(Duration::from_mins(minutes), run(arguments)).await;
+    result.unwrap_or_else(|_| bail!("the run was not over after {minutes} minutes"))
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -92,12 +101,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     let restarts = (arguments.orders / 700).max(1);
     let trouble = Trouble::start(seed, &stack, Duration::from_millis(2500)).await;
     let load = Instant::now();
-    let (sent, restarted) = tokio::join!(
-        clients.run(arguments.orders, arguments.clients),
-        trouble::restart(&mut emulator, &proxy, &clients, arguments.orders, restarts),
-    );
-    sent?;
-    restarted.context("a restart of the emulator")?;
+    let restarting = trouble::restart(&mut emulator, &stack, &proxy, &clients, arguments.orders, restarts);
+    let ((), interrupted) = tokio::try_join!(clients.run(arguments.orders, arguments.clients), async {
+        restarting.await.context("a restart of the emulator")
+    })?;
     proxy.faults.switch(false);
     let counts = trouble.end().await;
     let load = load.elapsed();
@@ -106,13 +113,20 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     let settling = Instant::now();
     let limit = Duration::from_secs(arguments.settle_minutes * 60);
     let evidence = observer.settle(&clients, &proxy, limit).await?;
-    let violations = check::check(&evidence);
+    let mut violations = check::check(&evidence);
+    violations.extend(check::untried(&Trial {
+        injected: proxy.faults.injected(),
+        stopped: counts.stopped.load(Ordering::Relaxed),
+        killed: cfg!(target_os = "linux").then(|| proxy.killed()),
+        interrupted,
+    }));
     let report = Report {
         evidence: &evidence,
         proxy: &proxy,
         counts: &counts,
         observer: &observer,
         restarts,
+        interrupted,
         load,
         settling: settling.elapsed(),
     };
@@ -125,7 +139,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     // The checker is of use only if it finds what is wrong in this very evidence.
-    for (planted, evidence) in plant::planted(&evidence) {
+    for (planted, evidence) in plant::planted(&evidence)? {
         anyhow::ensure!(!check::check(&evidence).is_empty(), "the checker did not find a planted fault: {planted}");
         println!("a planted fault is found: {planted}");
     }

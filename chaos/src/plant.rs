@@ -1,5 +1,6 @@
 //! Faults that are planted in the evidence of a run, to show that the checker finds them.
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::evidence::{Evidence, Exchange, Operation, text};
@@ -7,8 +8,9 @@ use crate::evidence::{Evidence, Exchange, Operation, text};
 /// Plants one fault; none if the run has no subject for it.
 type Plant = fn(&mut Evidence) -> Option<()>;
 
-/// Copies of the evidence, each with one fault. What the run has no subject for is left out.
-pub fn planted(evidence: &Evidence) -> Vec<(&'static str, Evidence)> {
+/// Copies of the evidence, each with one fault. An error if the run has no subject for one of them: such a run shows too
+/// little.
+pub fn planted(evidence: &Evidence) -> Result<Vec<(&'static str, Evidence)>> {
     let plants: [(_, Plant); 11] = [
         ("an order is removed from the table", |evidence| {
             let lost = evidence.table.pop()?;
@@ -78,9 +80,10 @@ pub fn planted(evidence: &Evidence) -> Vec<(&'static str, Evidence)> {
     ];
     let plant = |(name, plant): (_, Plant)| {
         let mut copy = evidence.clone();
-        plant(&mut copy).map(|()| (name, copy))
+        plant(&mut copy).with_context(|| format!("the run has no order for the planted fault: {name}"))?;
+        Ok((name, copy))
     };
-    plants.into_iter().filter_map(plant).collect()
+    plants.into_iter().map(plant).collect()
 }
 
 /// Id of an order in the table with this status.

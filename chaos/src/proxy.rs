@@ -23,6 +23,9 @@ use crate::providers::Providers;
 /// Time for which a request without an answer is held; its caller gives up before.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// Time that the emulator has for a request.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// The proxy.
 #[derive(Debug)]
 pub struct Proxy {
@@ -57,7 +60,7 @@ impl Proxy {
             providers,
             url: format!("http://{}", listener.local_addr()?),
             upstream,
-            http: local::http().pool_max_idle_per_host(8).build()?,
+            http: local::http().timeout(PATIENCE).pool_max_idle_per_host(8).build()?,
             gate: RwLock::default(),
             stack: OnceLock::new(),
             killed: AtomicU64::new(0),

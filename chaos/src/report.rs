@@ -18,6 +18,8 @@ pub struct Report<'a> {
     pub counts: &'a Counts,
     pub observer: &'a Observer,
     pub restarts: u64,
+    /// Executions that were running when the emulator was restarted.
+    pub interrupted: u64,
     pub load: Duration,
     pub settling: Duration,
 }
@@ -76,8 +78,11 @@ impl Report<'_> {
             ("executions stopped", stopped.load(Ordering::Relaxed)),
             ("status events swallowed", swallowed.load(Ordering::Relaxed)),
             ("restarts of the emulator", self.restarts),
+            ("  executions running then", self.interrupted),
             ("sweeps under load", self.counts.sweeps.load(Ordering::Relaxed)),
+            ("  recoveries by them", self.counts.recovered.load(Ordering::Relaxed)),
             ("sweeps afterwards", self.observer.sweeps),
+            ("  recoveries by them", self.observer.recovered),
             ("dead letters redriven", self.observer.redriven),
         ];
         writeln!(out)?;

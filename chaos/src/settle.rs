@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::QueueAttributeName;
 use local::{Stack, invoke};
 use serde_json::{Value, json};
@@ -12,6 +13,14 @@ use crate::check::unsettled;
 use crate::clients::Clients;
 use crate::evidence::Evidence;
 use crate::proxy::Proxy;
+
+/// ARNs of the running executions.
+pub async fn running(sfn: &aws_sdk_sfn::Client, stack: &Stack) -> Result<Vec<String>> {
+    let list = sfn.list_executions().state_machine_arn(&stack.state_machine).status_filter(ExecutionStatus::Running);
+    let executions = list.into_paginator().items().send();
+    let executions = executions.collect::<Result<Vec<_>, _>>().await?;
+    Ok(executions.into_iter().map(|execution| execution.execution_arn).collect())
+}
 
 /// The sweep, as the schedule calls it every 15 minutes.
 #[derive(Clone)]
@@ -24,11 +33,14 @@ pub struct Sweeper {
 pub struct Observer {
     stack: Stack,
     sweeper: Sweeper,
+    sfn: aws_sdk_sfn::Client,
     sqs: aws_sdk_sqs::Client,
     queue: String,
     messages: Vec<Value>,
-    /// Sweeps that were made.
+    /// Sweeps that succeeded.
     pub sweeps: u64,
+    /// Recoveries by these sweeps.
+    pub recovered: u64,
     /// Dead letters that were moved back to their queues.
     pub redriven: u64,
 }
@@ -40,7 +52,8 @@ impl Sweeper {
     }
 
     /// Calls the sweep. It leaves orders alone that were just written, so their `updated_at` is put back first.
-    pub async fn sweep(&self) -> Result<()> {
+    /// Returns the number of its recoveries.
+    pub async fn sweep(&self) -> Result<u64> {
         for item in self.items().await? {
             if !item.contains_key("unsettled") {
                 continue;
@@ -57,8 +70,8 @@ impl Sweeper {
                 .send()
                 .await;
         }
-        invoke::invoke(&self.stack, "sweep-orders", &json!({})).await?;
-        Ok(())
+        let swept = invoke::invoke(&self.stack, "sweep-orders", &json!({})).await?;
+        swept.payload["recovered"].as_u64().with_context(|| format!("the sweep failed: {}", swept.payload))
     }
 
     async fn items(&self) -> Result<Vec<std::collections::HashMap<String, AttributeValue>>> {
@@ -78,35 +91,68 @@ impl Observer {
         let attributes = attributes.send().await?.attributes.unwrap_or_default();
         let arn = attributes.get(&QueueAttributeName::QueueArn).context("a queue without an ARN")?;
         sns.subscribe().topic_arn(&stack.notifications_topic).protocol("sqs").endpoint(arn).send().await?;
-        let sweeper = Sweeper::new(stack).await;
-        Ok(Self { stack: stack.clone(), sweeper, sqs, queue, messages: Vec::new(), sweeps: 0, redriven: 0 })
+        Ok(Self {
+            stack: stack.clone(),
+            sweeper: Sweeper::new(stack).await,
+            sfn: aws_sdk_sfn::Client::new(&sdk),
+            sqs,
+            queue,
+            messages: Vec::new(),
+            sweeps: 0,
+            recovered: 0,
+            redriven: 0,
+        })
     }
 
-    /// Waits until everything is settled, at most for this time, and returns the evidence.
+    /// Waits until everything is settled, at most for this time, and returns the evidence. A call that fails is repeated
+    /// until then.
     pub async fn settle(&mut self, clients: &Clients, proxy: &Proxy, limit: Duration) -> Result<Evidence> {
         let deadline = Instant::now() + limit;
         let mut shown = Instant::now();
         loop {
-            let evidence = self.collect(clients, proxy).await;
-            if let Ok(evidence) = &evidence {
-                let open = unsettled(evidence);
-                let is_quiet = open.is_empty() && self.is_quiet().await?;
-                if is_quiet || Instant::now() > deadline {
-                    return self.collect(clients, proxy).await;
-                }
-                if shown.elapsed() > Duration::from_secs(20) {
+            let looked = self.look(clients, proxy).await;
+            let is_over = Instant::now() > deadline;
+            match looked {
+                Ok((evidence, open)) if open.is_empty() || is_over => return Ok(evidence),
+                Ok((_, open)) if shown.elapsed() > Duration::from_secs(20) => {
                     shown = Instant::now();
                     println!("  {} not settled, such as: {}", open.len(), open.first().map_or("", String::as_str));
                 }
-            } else if Instant::now() > deadline {
-                return evidence;
+                Ok(_) => {}
+                Err(error) if is_over => return Err(error),
+                Err(error) => println!("  looks again: {error:#}"),
             }
-            self.redrive(&self.stack.orders_dead_letter_queue.clone(), &self.stack.orders_queue.clone()).await?;
-            self.redrive(&self.stack.recovery_dead_letter_queue.clone(), &self.stack.recovery_queue.clone()).await?;
-            self.sweeper.sweep().await?;
-            self.sweeps += 1;
+            if let Err(error) = self.help().await {
+                println!("  tries again: {error:#}");
+            }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
+    }
+
+    /// Collects the evidence, and says what is not settled.
+    async fn look(&mut self, clients: &Clients, proxy: &Proxy) -> Result<(Evidence, Vec<String>)> {
+        let evidence = self.collect(clients, proxy).await?;
+        let mut open = unsettled(&evidence);
+        if !open.is_empty() {
+            return Ok((evidence, open));
+        }
+        if !self.is_quiet().await? {
+            open.push("a message waits".to_owned());
+            return Ok((evidence, open));
+        }
+        // Once more: the first evidence is older than the silence.
+        let evidence = self.collect(clients, proxy).await?;
+        let open = unsettled(&evidence);
+        Ok((evidence, open))
+    }
+
+    /// Moves dead letters back, and sweeps.
+    async fn help(&mut self) -> Result<()> {
+        self.redrive(&self.stack.orders_dead_letter_queue.clone(), &self.stack.orders_queue.clone()).await?;
+        self.redrive(&self.stack.recovery_dead_letter_queue.clone(), &self.stack.recovery_queue.clone()).await?;
+        self.recovered += self.sweeper.sweep().await?;
+        self.sweeps += 1;
+        Ok(())
     }
 
     /// No message waits, and none is being handled.
@@ -145,6 +191,8 @@ impl Observer {
     }
 
     async fn collect(&mut self, clients: &Clients, proxy: &Proxy) -> Result<Evidence> {
+        // First: an execution that ends later may still write.
+        let running = running(&self.sfn, &self.stack).await?;
         loop {
             let receive = self.sqs.receive_message().queue_url(&self.queue).max_number_of_messages(10);
             let received = receive.send().await?.messages.unwrap_or_default();
@@ -165,6 +213,7 @@ impl Observer {
             listed: clients.list().await.context("the API does not list its orders")?,
             accounts: proxy.providers.accounts(),
             messages: self.messages.clone(),
+            running,
             log: clients.log().await,
             unit_price: i64::try_from(self.stack.unit_price)?,
         })

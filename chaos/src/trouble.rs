@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aws_sdk_sfn::types::ExecutionStatus;
 use local::{Emulator, Stack};
 use tokio::task::JoinHandle;
 
 use crate::clients::Clients;
 use crate::proxy::Proxy;
 use crate::seed::Seed;
-use crate::settle::Sweeper;
+use crate::settle::{Sweeper, running};
 
 /// Counts of a run.
 #[derive(Debug, Default)]
@@ -20,8 +19,10 @@ pub struct Counts {
     pub stopped: AtomicU64,
     /// Status events that were taken out of the recovery queue.
     pub swallowed: AtomicU64,
-    /// Sweeps that were made meanwhile.
+    /// Sweeps that succeeded meanwhile.
     pub sweeps: AtomicU64,
+    /// Recoveries by these sweeps. One that finds the same order again counts it again.
+    pub recovered: AtomicU64,
     is_over: AtomicBool,
 }
 
@@ -60,9 +61,7 @@ async fn stop_executions(seed: Seed, sfn: aws_sdk_sfn::Client, stack: Stack, cou
             return;
         }
         // Calls fail while the emulator is away.
-        let list = sfn.list_executions().state_machine_arn(&stack.state_machine).max_results(1000);
-        let Ok(listed) = list.status_filter(ExecutionStatus::Running).send().await else { continue };
-        let mut running: Vec<_> = listed.executions.into_iter().map(|execution| execution.execution_arn).collect();
+        let Ok(mut running) = running(&sfn, &stack).await else { continue };
         running.sort();
         let Some(chosen) = running.get(seed.below(u32::try_from(running.len()).unwrap_or(1), "stop", turn) as usize)
         else {
@@ -92,29 +91,47 @@ async fn swallow_events(sqs: aws_sdk_sqs::Client, stack: Stack, counts: Arc<Coun
 /// Sweeps beside everything else: beside recoveries of the same orders, and with faults of its own.
 async fn sweep(sweeper: Sweeper, counts: Arc<Counts>) {
     while !counts.is_over.load(Ordering::SeqCst) {
-        let swept = sweeper.sweep().await;
-        counts.sweeps.fetch_add(u64::from(swept.is_ok()), Ordering::Relaxed);
+        // It fails while the emulator is away, and by faults.
+        if let Ok(recovered) = sweeper.sweep().await {
+            counts.sweeps.fetch_add(1, Ordering::Relaxed);
+            counts.recovered.fetch_add(recovered, Ordering::Relaxed);
+        }
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
 }
 
+/// Time for which a restart waits for a running execution.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Restarts the emulator each time that another part of the orders is begun. Its running executions then fail without an
-/// event.
+/// event. Returns how many were running.
 pub async fn restart(
     emulator: &mut Emulator,
+    stack: &Stack,
     proxy: &Proxy,
     clients: &Clients,
     orders: u64,
     restarts: u64,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
+    let sfn = aws_sdk_sfn::Client::new(&stack.sdk_config().await);
+    let mut interrupted = 0;
     for restart in 1..=restarts {
         while clients.begun() < orders * restart / (restarts + 1) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         // What the emulator has answered must be in its state: the promises need services that keep what they accept.
-        let closed = proxy.close().await;
-        emulator.restart().await?;
-        drop(closed);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let closed = proxy.close().await;
+            let running = running(&sfn, stack).await.map_or(0, |running| running.len());
+            if running > 0 || Instant::now() > deadline {
+                interrupted += u64::try_from(running)?;
+                emulator.restart().await?;
+                break;
+            }
+            drop(closed);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
-    Ok(())
+    Ok(interrupted)
 }
