@@ -141,6 +141,8 @@ test: ## Runs all tests and prints the time of each phase
 
 .PHONY: check
 check: tools ## Runs lints, unit tests and template checks
+	@# rustup installs the pinned Rust when it is first used. Several installations at once would break each other.
+	@cargo --version
 	@python3 tools/side_by_side.py $(MAKE) lint unit template
 
 .PHONY: lint
