@@ -1,11 +1,15 @@
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
 import boto3
 import pytest
 import yaml
+
+# A shell makes what it starts in the background ignore SIGINT, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
