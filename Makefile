@@ -313,7 +313,7 @@ docs: free-DOCS_PORT tools openapi/node_modules web/node_modules ## Serves opena
 %/node_modules: %/package-lock.json tools/requirements.txt
 	@echo 'Installing the packages of $* ...'
 	@# Without the trap, an installation that was interrupted would leave a folder that looks complete.
-	@cd $* && trap 'rm -rf node_modules' EXIT && npm ci --ignore-scripts --silent --no-audit --no-fund && trap - EXIT
+	@cd $* && trap 'rm -rf node_modules' EXIT && npm ci --ignore-scripts --loglevel=error --no-audit --no-fund && trap - EXIT
 	@touch $@
 
 .PHONY: fmt
