@@ -9,7 +9,7 @@ use crate::evidence::{Evidence, Exchange, Operation, number_of, text};
 use crate::fault::Fault;
 use crate::providers::Account;
 
-/// What is not settled yet: empty as soon as every order has come to its end and every end is published.
+/// Returns what is not settled yet. Empty once every order is final and every end is published.
 pub fn unsettled(evidence: &Evidence) -> Vec<String> {
     let messages = ids(&evidence.messages);
     let owed: BTreeSet<_> = evidence
@@ -67,7 +67,7 @@ pub fn check(evidence: &Evidence) -> Vec<String> {
     violations
 }
 
-/// What a run did beside its load.
+/// Faults and troubles of a run.
 pub struct Trial {
     /// Faults that were injected, by service and kind.
     pub injected: BTreeMap<(&'static str, Fault), u64>,
@@ -79,7 +79,7 @@ pub struct Trial {
     pub interrupted: u64,
 }
 
-/// What a run must have done, and did not. Without that, it shows nothing.
+/// Returns the faults and troubles that a run has missed. A run without them shows nothing.
 pub fn untried(trial: &Trial) -> Vec<String> {
     let services = ["dynamodb", "sqs", "states", "sns", "payment", "restaurant"];
     let injected = |service| trial.injected.iter().any(|((at, _), count)| *at == service && *count > 0);
@@ -215,7 +215,7 @@ fn story_of(sources: &Sources<'_>, story: &[&Exchange], found: &mut Vec<String>)
     Some(id)
 }
 
-/// What a client has read must be what it and others were told before.
+/// Checks that reads agree with the answers before them.
 fn reads(story: &[&Exchange], is_submitted: bool, found: &mut Vec<String>) {
     for read in story.iter().filter(|line| line.operation == Operation::Read && !line.is_open()) {
         let before: Vec<_> = story.iter().filter(|line| line.answered < read.sent).collect();
@@ -257,7 +257,7 @@ fn answers(id: &str, story: &[&Exchange], messages: &[&Value], found: &mut Vec<S
     }
 }
 
-/// What was done with `If-Match` must have been done to that version.
+/// Checks that each request with `If-Match` has changed that version.
 fn versions(story: &[&Exchange], messages: &[&Value], found: &mut Vec<String>) {
     for line in story.iter().filter(|line| line.is_done()) {
         let Some(expected) = line.if_match else { continue };
@@ -312,7 +312,7 @@ fn contents((order, place): (&Value, &str), story: &[&Exchange], unit_price: i64
     }
 }
 
-/// What was taken, given back and delivered must be right for the order's end.
+/// Checks the payment, the refund and the delivery against the order's end.
 fn money(id: &str, item: Option<&Value>, account: Option<&Account>, messages: &[&Value], found: &mut Vec<String>) {
     let nothing = Account::default();
     let Account { taken, given_back, deliveries, is_cancelled, complaints, .. } = account.unwrap_or(&nothing);
