@@ -378,7 +378,7 @@ fn money(id: &str, item: Option<&Value>, account: Option<&Account>, messages: &[
     }
 }
 
-/// What was refused must not exist, nowhere. Each name that a client sends is its own: a change, a creation.
+/// Checks that refused requests have left nothing. Each creation and each change sends a restaurant name of its own.
 fn refused(evidence: &Evidence) -> Vec<String> {
     let mut names: BTreeMap<&str, bool> = BTreeMap::new();
     for line in &evidence.log {

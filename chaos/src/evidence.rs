@@ -1,4 +1,4 @@
-//! What is left of a run: the sources that the checker compares.
+//! Evidence of a run: the sources that the checker compares.
 
 use std::collections::BTreeMap;
 
