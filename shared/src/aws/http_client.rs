@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use memchr::memchr_iter;
 use memchr::memmem::Finder;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request};
@@ -65,9 +66,21 @@ fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
         rest = &rest[begin.find(rest)? + begin.needle().len()..];
         let (encoded, after) = rest.split_at(end.find(rest)?);
         rest = after;
-        Some(base64_simd::forgiving_decode_to_vec(encoded).map(CertificateDer::from))
+        Some(base64_simd::forgiving_decode_to_vec(&without_line_breaks(encoded)).map(CertificateDer::from))
     })
     .flatten()
+}
+
+/// The text in one line. The decoder would look for line breaks byte by byte, which takes longer than the decoding.
+fn without_line_breaks(text: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(text.len());
+    let mut start = 0;
+    for end in memchr_iter(b'\n', text) {
+        line.extend_from_slice(&text[start..end]);
+        start = end + 1;
+    }
+    line.extend_from_slice(&text[start..]);
+    line
 }
 
 #[derive(Debug)]
