@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use shared::aws::{self, Error, Queue, StateMachine, Topic};
 use shared::fixtures;
 use shared::order::Timestamp;
+use shared::page::{Limit, List};
+use shared::store::{Orders, StoreError};
 
 const QUEUE_URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders";
 const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:notifications";
@@ -98,6 +100,24 @@ async fn a_service_that_throttles_or_is_away_is_unavailable_and_a_refusal_is_a_f
         let (sdk, _) = answered(status, &json!({"__type": format!("com.amazonaws.sqs#{kind}"), "message": "no"}));
         let error = Queue::new(&sdk, QUEUE_URL).send("{}", None).await.unwrap_err();
         assert_eq!(matches!(error, Error::Unavailable(_)), is_unavailable, "{kind}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_dynamodb_refuses_or_cuts_short_is_no_empty_list() {
+    let error =
+        |kind| json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "no"}).to_string();
+    for (status, body, is_unavailable) in [
+        (400, error("ProvisionedThroughputExceededException"), true),
+        (500, error("InternalServerError"), true),
+        (400, error("AccessDeniedException"), false),
+        (200, r#"{"Items": [], "Count""#.to_owned(), false),
+        (200, "{}".to_owned(), false),
+    ] {
+        let (sdk, _) = answered_with(status, &body);
+        let listed = Orders::new(&sdk, "orders").list(&List::All, Limit::default(), None).await;
+        let error = listed.map(|page| page.orders).unwrap_err();
+        assert_eq!(matches!(error, StoreError::Unavailable(_)), is_unavailable, "{body}: {error:?}");
     }
 }
 

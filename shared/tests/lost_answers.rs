@@ -1,4 +1,4 @@
-//! Writes whose answer gets lost: a proxy before the DynamoDB engine carries the write out, lets another writer come in
+//! Requests whose answer gets lost: a proxy before the DynamoDB engine carries the write out, lets another writer come in
 //! between, and drops the answer.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use shared::fixtures::{self, content, euros, new_order};
 use shared::idempotency::{IdempotencyKey, Operation};
 use shared::order::{Expected, Order, OrderKey, Processing, Step, Timestamp};
+use shared::page::{Limit, List};
 use shared::store::StoreError;
 use table::Table;
 use tokio::net::TcpListener;
@@ -78,6 +79,16 @@ impl Lossy {
 
 /// Another writer that does nothing.
 async fn nobody(_: Arc<Table>) {}
+
+#[tokio::test]
+async fn a_list_is_read_again() {
+    let lossy = Lossy::new().await;
+    let order = lossy.direct.created("Ann").await;
+    lossy.lose_next(nobody);
+    let page = lossy.table.orders.list(&List::All, Limit::default(), None).await.unwrap();
+    lossy.assert_lost();
+    assert_eq!(page.orders, [order]);
+}
 
 #[tokio::test]
 async fn a_creation_is_unknown_and_not_repeated_so_nothing_deleted_comes_back() {

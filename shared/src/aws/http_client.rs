@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fs;
 use std::iter;
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use lambda_http::http;
 use memchr::memchr_iter;
 use memchr::memmem::Finder;
 use reqwest::redirect::Policy;
@@ -28,8 +30,8 @@ use crate::Cause;
 /// Time to connect to a service, at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// HTTP client of the SDK. The SDK's time-outs of an attempt and of an operation hold, but not those to connect and to
-/// read.
+/// HTTP client of the SDK. An answer is in memory when the SDK gets it. The SDK's time-outs of an attempt and of an
+/// operation hold, but not those to connect and to read.
 pub fn http_client() -> Result<SharedHttpClient, Cause> {
     // In a function there is no proxy between it and AWS.
     let client = http_builder()?.connect_timeout(CONNECT_TIMEOUT).no_proxy().redirect(Policy::none()).build()?;
@@ -91,9 +93,11 @@ impl HttpConnector for Connector {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = outgoing(request).map_err(ConnectorError::user)?;
-            let response = client.execute(request).await.map_err(failure)?;
-            let response = lambda_http::http::Response::from(response).map(SdkBody::from_body_1_x);
-            HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
+            let mut response = client.execute(request).await.map_err(failure)?;
+            let (status, headers) = (response.status(), mem::take(response.headers_mut()));
+            let mut answer = http::Response::new(SdkBody::from(response.bytes().await.map_err(failure)?));
+            (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
+            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
@@ -101,7 +105,7 @@ impl HttpConnector for Connector {
 fn outgoing(request: HttpRequest) -> Result<Request, Cause> {
     let (parts, body) = request.try_into_http1x()?.into_parts();
     let body = body.bytes().ok_or("the body is a stream")?.to_vec();
-    Ok(lambda_http::http::Request::from_parts(parts, body).try_into()?)
+    Ok(http::Request::from_parts(parts, body).try_into()?)
 }
 
 /// Says what the SDK must know of a failure, as its own client does: whether the request may be sent again.

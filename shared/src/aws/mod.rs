@@ -2,6 +2,7 @@
 //!
 //! DynamoDB's client is in [`crate::store`].
 
+mod body;
 mod connect;
 mod http_client;
 mod queue;
@@ -32,6 +33,7 @@ pub use secret::secret;
 pub use state_machine::StateMachine;
 pub use topic::Topic;
 
+pub(crate) use body::Body;
 pub(crate) use connect::{Ping, opened, ping_once};
 use timed::Timed;
 

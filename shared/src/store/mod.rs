@@ -20,6 +20,7 @@
 //! names the actions that it needs in its doc comment, and `RIGHTS` in `tools/tests/test_template.py` holds each
 //! function's policy to one list.
 
+mod attributes;
 mod orders;
 mod records;
 
@@ -93,6 +94,12 @@ where
 
 impl From<serde_dynamo::Error> for StoreError {
     fn from(error: serde_dynamo::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
         Self::Failed(error.into())
     }
 }

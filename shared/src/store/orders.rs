@@ -11,10 +11,12 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::attributes::Attributes;
 use super::records::{IdempotencyRecords, first_answer};
 use super::{Item, StoreError, cancellation_reasons, client, is_too_old, is_transient, once_client, read};
-use crate::aws::{Ping, opened, ping_once};
+use crate::aws::{Body, Ping, opened, ping_once};
 use crate::environment::{self, EnvironmentError};
 use crate::idempotency::Operation;
 use crate::money::Money;
@@ -105,9 +107,10 @@ impl Orders {
         // nothing follows, and may return fewer items than requested although it has more.
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
-            let (items, end) = self.read(list, missing, start).await?;
-            orders.extend(items.into_iter().filter_map(readable));
-            start = end;
+            let answer = self.read(list, missing, start).await?;
+            let found: Found<'_> = serde_json::from_slice(&answer)?;
+            orders.extend(found.items.into_iter().filter_map(readable));
+            start = found.last.map(|Attributes(key)| serde_dynamo::to_item(key)).transpose()?;
             if orders.len() > limit || start.is_none() {
                 break;
             }
@@ -118,17 +121,13 @@ impl Orders {
         Ok(Page { orders, next })
     }
 
-    async fn read(
-        &self,
-        list: &List,
-        limit: i32,
-        start: Option<Item>,
-    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+    /// DynamoDB's answer to a request for items of a list.
+    async fn read(&self, list: &List, limit: i32, start: Option<Item>) -> Result<Vec<u8>, StoreError> {
+        let body = Body::default();
         match list {
             List::All => {
                 let scan = self.client.scan().table_name(&self.table).limit(limit);
-                let found = scan.set_exclusive_start_key(start).send().await?;
-                Ok((found.items.unwrap_or_default(), found.last_evaluated_key))
+                scan.set_exclusive_start_key(start).customize().interceptor(body.clone()).send().await?;
             }
             List::Of(user_id) => {
                 let query = self
@@ -140,10 +139,10 @@ impl Orders {
                     // Ids sort by age: newest first.
                     .scan_index_forward(false)
                     .limit(limit);
-                let found = query.set_exclusive_start_key(start).send().await?;
-                Ok((found.items.unwrap_or_default(), found.last_evaluated_key))
+                query.set_exclusive_start_key(start).customize().interceptor(body.clone()).send().await?;
             }
         }
+        Ok(body.take())
     }
 
     /// The order as its last write left it. Needs `dynamodb:GetItem`.
@@ -394,6 +393,24 @@ impl Orders {
     }
 }
 
+/// Answer of a Query or a Scan.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found<'a> {
+    /// The items, as JSON: one that is not an order spoils no other.
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
+    #[serde(rename = "LastEvaluatedKey")]
+    last: Option<Attributes<Key>>,
+}
+
+/// Key of an item, also of one that is not an order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Key {
+    user_id: String,
+    id: String,
+}
+
 /// Item of the index.
 #[derive(Deserialize)]
 struct Unsettled {
@@ -422,12 +439,12 @@ fn refusal(judged: Option<Refusal>) -> StoreError {
 
 /// The order in an item of the table. An item that is not an order is logged by its key, and counted by the template's
 /// metric filter: one damaged item must not make a whole list unreadable.
-fn readable(item: Item) -> Option<Order> {
-    let key = ["user_id", "id"].map(|name| item.get(name).and_then(|value| value.as_s().ok()).cloned());
-    match read(item) {
-        Ok(order) => Some(order),
+fn readable(item: &RawValue) -> Option<Order> {
+    match serde_json::from_str(item.get()) {
+        Ok(Attributes(order)) => Some(order),
         Err(error) => {
-            let [user_id, id] = key;
+            let key = serde_json::from_str(item.get()).map(|Attributes(key)| key);
+            let Key { user_id, id } = key.unwrap_or_default();
             let error = telemetry::describe(&error);
             tracing::error!(unreadable_item = true, user_id, id, error, "skipped an item that is not an order");
             None
