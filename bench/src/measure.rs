@@ -207,8 +207,8 @@ async fn run(subject: &Subject, aws: &Aws, measured: &mut Measured) -> anyhow::R
 
 /// The first call with a share of a processor. The init phase has a whole one, as Lambda gives it.
 async fn first_call_within(share: &Share, subject: &Subject, aws: &Aws) -> anyhow::Result<Duration> {
-    let mut function = Function::start(subject, aws, &[]).await?;
-    share.take(function.pid)?;
+    let mut function = Function::start(subject, aws, &share.wrapper()?).await?;
+    share.limit()?;
     let (_, first) = function.call(&subject.event).await?;
     function.stop().await?;
     Ok(first)

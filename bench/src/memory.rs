@@ -62,9 +62,9 @@ pub async fn measure(subject: &Subject, aws: &Aws) -> anyhow::Result<Vec<Size>> 
             let mut subject = subject.clone();
             subject.content.listed = orders;
             subject.event = bytes(&list_event(&sample, orders, None));
-            let mut function = Function::start(&subject, aws, &[]).await?;
+            let mut function = Function::start(&subject, aws, &share.wrapper()?).await?;
             function.call(&subject.event).await?;
-            share.take(function.pid)?;
+            share.limit()?;
             let mut calls = Vec::new();
             for _ in 0..CALLS {
                 calls.push(ms(function.call(&subject.event).await?.1));

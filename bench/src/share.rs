@@ -16,6 +16,8 @@ const PERIOD_US: u64 = 20_000;
 /// A control group with a quota. It is removed when it is dropped; its processes must have ended, or be about to.
 pub struct Share {
     folder: PathBuf,
+    /// File of the quota, and its content with and without a limit.
+    quota: (&'static str, String, &'static str),
 }
 
 impl Share {
@@ -25,23 +27,35 @@ impl Share {
         let name = format!("order-api-bench-{}-{memory_mb}", std::process::id());
         let is_v2 = fs::exists("/sys/fs/cgroup/cgroup.controllers")?;
         let root = PathBuf::from(if is_v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" });
-        let share = Self { folder: root.join(name) };
+        let quota = if is_v2 {
+            ("cpu.max", format!("{quota} {PERIOD_US}"), "max")
+        } else {
+            ("cpu.cfs_quota_us", quota.to_string(), "-1")
+        };
+        let share = Self { folder: root.join(name), quota };
         if is_v2 {
             fs::write(root.join("cgroup.subtree_control"), "+cpu").context("the controller of processors")?;
         }
         fs::create_dir(&share.folder).with_context(|| format!("{} is not writable", root.display()))?;
-        if is_v2 {
-            share.write("cpu.max", &format!("{quota} {PERIOD_US}"))?;
-        } else {
+        if !is_v2 {
             share.write("cpu.cfs_period_us", &PERIOD_US.to_string())?;
-            share.write("cpu.cfs_quota_us", &quota.to_string())?;
         }
         Ok(share)
     }
 
-    /// Holds a process to this share from now on.
-    pub fn take(&self, pid: u32) -> anyhow::Result<()> {
-        self.write("cgroup.procs", &pid.to_string())
+    /// Program that runs a bootstrap in the group, at first with a whole processor. A process that enters the group later
+    /// waits for the kernel meanwhile, for milliseconds, and its first call is slower.
+    pub fn wrapper(&self) -> anyhow::Result<[String; 4]> {
+        let (file, _, unlimited) = &self.quota;
+        self.write(file, unlimited)?;
+        let processes = self.folder.join("cgroup.procs").display().to_string();
+        Ok(["sh".into(), "-c".into(), r#"echo $$ >"$0" && exec "$@""#.into(), processes])
+    }
+
+    /// Holds the process to the share from now on.
+    pub fn limit(&self) -> anyhow::Result<()> {
+        let (file, limited, _) = &self.quota;
+        self.write(file, limited)
     }
 
     fn write(&self, file: &str, value: &str) -> anyhow::Result<()> {
