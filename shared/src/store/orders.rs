@@ -108,9 +108,9 @@ impl Orders {
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
             let answer = self.read(list, missing, start).await?;
-            let found: Found<'_> = serde_json::from_slice(&answer)?;
-            orders.extend(found.items.into_iter().filter_map(readable));
-            start = found.last.map(|Attributes(key)| serde_dynamo::to_item(key)).transpose()?;
+            let (items, last) = found(&answer)?;
+            orders.extend(items);
+            start = last.map(|Attributes(key)| serde_dynamo::to_item(key)).transpose()?;
             if orders.len() > limit || start.is_none() {
                 break;
             }
@@ -396,10 +396,8 @@ impl Orders {
 /// Answer of a Query or a Scan.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Found<'a> {
-    /// The items, as JSON: one that is not an order spoils no other.
-    #[serde(borrow)]
-    items: Vec<&'a RawValue>,
+struct Found<I> {
+    items: Vec<I>,
     #[serde(rename = "LastEvaluatedKey")]
     last: Option<Attributes<Key>>,
 }
@@ -435,6 +433,16 @@ fn refusal(judged: Option<Refusal>) -> StoreError {
         Some(Refusal::Stale) => StoreError::Stale,
         None => StoreError::Failed("DynamoDB refused a write that the order allows".into()),
     }
+}
+
+/// The orders in an answer, and the key after which it ends.
+fn found(answer: &[u8]) -> Result<(Vec<Order>, Option<Attributes<Key>>), serde_json::Error> {
+    if let Ok(Found { items, last }) = serde_json::from_slice::<Found<Attributes<Order>>>(answer) {
+        return Ok((items.into_iter().map(|Attributes(order)| order).collect(), last));
+    }
+    // An item is not an order: it must not spoil the others.
+    let Found { items, last } = serde_json::from_slice::<Found<&RawValue>>(answer)?;
+    Ok((items.into_iter().filter_map(readable).collect(), last))
 }
 
 /// The order in an item of the table. An item that is not an order is logged by its key, and counted by the template's
