@@ -11,11 +11,11 @@ use aws_smithy_types::config_bag::ConfigBag;
 /// Takes the body of an operation's answer, before the SDK reads it: to read a large answer in a faster way. The SDK gets
 /// an empty JSON object, so the operation's output has no values. An error is left to the SDK.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Body(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Body(Arc<Mutex<String>>);
 
 impl Body {
     /// The body of an operation that has succeeded.
-    pub(crate) fn take(&self) -> Vec<u8> {
+    pub(crate) fn take(&self) -> String {
         mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -35,7 +35,7 @@ impl Intercept for Body {
         let response = context.response_mut();
         if response.status().is_success() {
             let body = mem::replace(response.body_mut(), SdkBody::from("{}"));
-            let body = body.bytes().ok_or("the body is a stream")?.to_vec();
+            let body = str::from_utf8(body.bytes().ok_or("the body is a stream")?)?.to_owned();
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body;
         }
         Ok(())

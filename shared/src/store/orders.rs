@@ -108,9 +108,9 @@ impl Orders {
         loop {
             let missing = i32::try_from(limit + 1 - orders.len()).unwrap_or(i32::MAX);
             let answer = self.read(list, missing, start).await?;
-            let (items, last) = found(&answer)?;
-            orders.extend(items);
-            start = last.map(|Attributes(key)| serde_dynamo::to_item(key)).transpose()?;
+            let (found, end) = found(&answer)?;
+            orders.extend(found);
+            start = end.map(|Attributes(key)| serde_dynamo::to_item(key)).transpose()?;
             if orders.len() > limit || start.is_none() {
                 break;
             }
@@ -122,7 +122,7 @@ impl Orders {
     }
 
     /// DynamoDB's answer to a request for items of a list.
-    async fn read(&self, list: &List, limit: i32, start: Option<Item>) -> Result<Vec<u8>, StoreError> {
+    async fn read(&self, list: &List, limit: i32, start: Option<Item>) -> Result<String, StoreError> {
         let body = Body::default();
         match list {
             List::All => {
@@ -436,12 +436,12 @@ fn refusal(judged: Option<Refusal>) -> StoreError {
 }
 
 /// The orders in an answer, and the key after which it ends.
-fn found(answer: &[u8]) -> Result<(Vec<Order>, Option<Attributes<Key>>), serde_json::Error> {
-    if let Ok(Found { items, last }) = serde_json::from_slice::<Found<Attributes<Order>>>(answer) {
+fn found(answer: &str) -> Result<(Vec<Order>, Option<Attributes<Key>>), serde_json::Error> {
+    if let Ok(Found { items, last }) = serde_json::from_str::<Found<Attributes<Order>>>(answer) {
         return Ok((items.into_iter().map(|Attributes(order)| order).collect(), last));
     }
     // An item is not an order: it must not spoil the others.
-    let Found { items, last } = serde_json::from_slice::<Found<&RawValue>>(answer)?;
+    let Found { items, last } = serde_json::from_str::<Found<&RawValue>>(answer)?;
     Ok((items.into_iter().filter_map(readable).collect(), last))
 }
 
