@@ -4,10 +4,8 @@
 //! it, a start takes 40 % fewer instructions, and a bootstrap is a tenth smaller (`docs/performance.md`).
 
 use std::error::Error;
-use std::fs;
-use std::iter;
 use std::mem;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +16,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
 use lambda_http::http;
-use memchr::memchr_iter;
-use memchr::memmem::Finder;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request};
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
+use super::certificates::Verifier;
 use crate::Cause;
 
 /// Time to connect to a service, at most.
@@ -43,46 +39,15 @@ pub fn http_client() -> Result<SharedHttpClient, Cause> {
 /// system. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of milliseconds.
 pub fn http_builder() -> Result<ClientBuilder, Cause> {
     // The probe does not know the file of macOS.
-    let file = openssl_probe::probe().cert_file.unwrap_or_else(|| "/etc/ssl/cert.pem".into());
-    let roots = roots(&file).map_err(|cause| format!("can't read certificates from {}: {cause}", file.display()))?;
+    builder(openssl_probe::probe().cert_file.unwrap_or_else(|| "/etc/ssl/cert.pem".into()))
+}
+
+fn builder(certificates: PathBuf) -> Result<ClientBuilder, Cause> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::start(certificates, provider.clone())?;
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Client::builder().tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth()))
-}
-
-/// Authorities in a file. Without any, each connection would fail, and nobody would know why.
-fn roots(file: &Path) -> Result<RootCertStore, Cause> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(&fs::read(file)?));
-    if roots.is_empty() { Err("it has none".into()) } else { Ok(roots) }
-}
-
-/// Certificates in a file of authorities (RFC 7468). What can't be read is left out, as is what rustls can't use.
-///
-/// rustls' own reader decodes in constant time, to protect secret keys. Certificates are public, and this is several
-/// times faster.
-fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
-    let (begin, end) = (Finder::new("-----BEGIN CERTIFICATE-----"), Finder::new("-----END CERTIFICATE-----"));
-    let mut rest = pem;
-    iter::from_fn(move || {
-        rest = &rest[begin.find(rest)? + begin.needle().len()..];
-        let (encoded, after) = rest.split_at(end.find(rest)?);
-        rest = after;
-        Some(base64_simd::forgiving_decode_to_vec(&without_line_breaks(encoded)).map(CertificateDer::from))
-    })
-    .flatten()
-}
-
-/// The text in one line. The decoder would look for line breaks byte by byte, which takes longer than the decoding.
-fn without_line_breaks(text: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(text.len());
-    let mut start = 0;
-    for end in memchr_iter(b'\n', text) {
-        line.extend_from_slice(&text[start..end]);
-        start = end + 1;
-    }
-    line.extend_from_slice(&text[start..]);
-    line
+    let tls = tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    Ok(Client::builder().tls_backend_preconfigured(tls))
 }
 
 #[derive(Debug)]
@@ -140,13 +105,21 @@ fn source<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::net::SocketAddr;
+    use std::path::Path;
+
     use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
     use axum::Router;
     use axum::http::StatusCode;
+    use rcgen::CertifiedKey;
+    use rustls::ServerConfig;
+    use rustls::crypto::ring;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::timeout;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::aws::{Error, Queue, retries};
@@ -167,6 +140,52 @@ mod tests {
 
     async fn send(endpoint: &str) -> Result<(), Error> {
         queue(endpoint).send("{}", None).await
+    }
+
+    /// A server for that name, whose certificate is in the file. Returns its address.
+    async fn tls_server(name: &str, file: &Path) -> SocketAddr {
+        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        fs::write(file, cert.pem()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.into()], signing_key.into())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (connection, _) = listener.accept().await.unwrap();
+            // A client that does not trust the server ends the connection.
+            if let Ok(mut connection) = TlsAcceptor::from(Arc::new(config)).accept(connection).await {
+                connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+                let _ = connection.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn only_a_server_whose_authority_and_name_are_trusted_is_asked() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp");
+        fs::create_dir_all(&folder).unwrap();
+        let [ours, other] = ["ours.pem", "other.pem"].map(|name| folder.join(name));
+        tls_server("localhost", &other).await;
+        for (trusted, name, expected) in [
+            (&ours, "localhost", None),
+            (&other, "localhost", Some("BadSignature")),
+            (&ours, "example.com", Some("not valid for name \"localhost\"")),
+            (&folder.join("missing.pem"), "localhost", Some("can't read certificates from ")),
+        ] {
+            let address = tls_server(name, &ours).await;
+            let client = builder(trusted.clone()).unwrap().no_proxy().build().unwrap();
+            let answer = client.get(format!("https://localhost:{}", address.port())).send().await;
+            let error = answer.map(|answer| assert_eq!(answer.status(), 204)).err();
+            let error = error.map(|error| telemetry::describe(&error));
+            assert!(error.is_some() == expected.is_some(), "{name}: {error:?}");
+            let shown = error.unwrap_or_default();
+            assert!(expected.is_none_or(|expected| shown.contains(expected)), "{name}: {shown}");
+        }
     }
 
     #[tokio::test]
@@ -242,20 +261,5 @@ mod tests {
         tokio::spawn(async { axum::serve(listener, service).await.unwrap() });
         let lines = telemetry::logged(async || assert!(send(&endpoint).await.is_err())).await;
         assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
-    }
-
-    #[test]
-    fn a_file_without_certificates_is_refused() {
-        assert!(roots(Path::new("Cargo.toml")).is_err());
-        assert!(roots(Path::new("no-such-file")).is_err());
-    }
-
-    #[test]
-    fn certificates_are_read_whatever_stands_between_them() {
-        let text = "# Root A\n-----BEGIN CERTIFICATE-----\nAAEC\r\nAwQ=\r\n-----END CERTIFICATE-----\n\n\
-                    -----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n\
-                    -----BEGIN CERTIFICATE-----\nBQ==\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nBg==";
-        let read: Vec<_> = certificates(text.as_bytes()).map(|certificate| certificate.to_vec()).collect();
-        assert_eq!(read, [vec![0, 1, 2, 3, 4], vec![5]]);
     }
 }

@@ -3,6 +3,7 @@
 //! DynamoDB's client is in [`crate::store`].
 
 mod body;
+mod certificates;
 mod connect;
 mod http_client;
 mod queue;
