@@ -26,7 +26,7 @@ def environment() -> dict[str, str]:
     # Panics name the source, also that of a dependency.
     paths = {Path.cwd(): ".", cargo_home(): "cargo"}
     flags = [f"-Ctarget-cpu={PROCESSOR}", *(f"--remap-path-prefix={path}={name}" for path, name in paths.items())]
-    # C has the time of the build as `__DATE__` and `__TIME__`, which mimalloc prints: compilers take them from this.
+    # C has the time of the build as `__DATE__` and `__TIME__`: compilers take them from this.
     return os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "SOURCE_DATE_EPOCH": "0"}
 
 

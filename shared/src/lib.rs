@@ -43,10 +43,5 @@ pub mod store;
 pub mod telemetry;
 pub mod workflow;
 
-/// Allocates in fewer instructions than glibc: a call with a list makes thousands of allocations. It is the allocator
-/// of every program that uses this crate.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Cause of a failure. It is logged, and never sent to a client.
 pub type Cause = Box<dyn Error + Send + Sync>;
