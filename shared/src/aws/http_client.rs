@@ -1,10 +1,9 @@
-//! HTTP client of the AWS SDK: reqwest, which also sends the requests to the providers.
+//! HTTP clients: hyper's for the AWS SDK, and reqwest, which is made of hyper, for the providers.
 //!
 //! The SDK's own client brings HTTP/2, which its services here do not speak, and reads the certificates slowly. Without
-//! it, a start takes 40 % fewer instructions, and a bootstrap is a tenth smaller (`docs/performance.md`).
+//! it, a start takes half the instructions, and a bootstrap is a tenth smaller (`docs/performance.md`).
 
 use std::error::Error;
-use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,85 +14,97 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
-use lambda_http::http;
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Request};
+use http_body_util::BodyExt;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::TokioExecutor;
+use reqwest::ClientBuilder;
 use rustls::ClientConfig;
 
 use super::certificates::Verifier;
 use crate::Cause;
 
-/// Time to connect to a service, at most.
+/// Time to connect to a service, at most. The handshake of TLS is part of an attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Idle time after which TCP finds out whether a service is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// HTTP client of the SDK. An answer is in memory when the SDK gets it. The SDK's time-outs of an attempt and of an
-/// operation hold, but not those to connect and to read.
+/// operation hold, but not those to connect and to read. It uses no proxy, because there is none between a function and
+/// AWS.
 pub fn http_client() -> Result<SharedHttpClient, Cause> {
-    // In a function there is no proxy between it and AWS.
-    let client = http_builder()?.connect_timeout(CONNECT_TIMEOUT).no_proxy().redirect(Policy::none()).build()?;
-    let connector = SharedHttpConnector::new(Connector(client));
+    let connector = SharedHttpConnector::new(Connector::new(certificates())?);
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
-/// Builder of HTTP clients with the certificates of the machine: the file that `SSL_CERT_FILE` names, or that of the
-/// system. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of milliseconds.
+/// Builder of other HTTP clients, with the same certificates and cryptography.
 pub fn http_builder() -> Result<ClientBuilder, Cause> {
-    // The probe does not know the file of macOS.
-    builder(openssl_probe::probe().cert_file.unwrap_or_else(|| "/etc/ssl/cert.pem".into()))
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls(certificates())?))
 }
 
-fn builder(certificates: PathBuf) -> Result<ClientBuilder, Cause> {
+/// File of the authorities that the machine trusts: that which `SSL_CERT_FILE` names, or the system's.
+fn certificates() -> PathBuf {
+    // The probe does not know the file of macOS.
+    openssl_probe::probe().cert_file.unwrap_or_else(|| "/etc/ssl/cert.pem".into())
+}
+
+/// TLS with these authorities. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of
+/// milliseconds.
+fn tls(certificates: PathBuf) -> Result<ClientConfig, Cause> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier::start(certificates, provider.clone())?;
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let tls = tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
-    Ok(Client::builder().tls_backend_preconfigured(tls))
+    Ok(tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 #[derive(Debug)]
-struct Connector(Client);
+struct Connector(Client<HttpsConnector<TcpConnector>, SdkBody>);
+
+impl Connector {
+    fn new(certificates: PathBuf) -> Result<Self, Cause> {
+        let mut tcp = TcpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_nodelay(true);
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls(certificates)?).https_or_http().enable_http1();
+        Ok(Self(Client::builder(TokioExecutor::new()).build(https.wrap_connector(tcp))))
+    }
+}
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let request = outgoing(request).map_err(ConnectorError::user)?;
-            let mut response = client.execute(request).await.map_err(failure)?;
-            let (status, headers) = (response.status(), mem::take(response.headers_mut()));
-            let mut answer = http::Response::new(SdkBody::from(response.bytes().await.map_err(failure)?));
-            (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
-            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let response = client.request(request).await.map_err(|error| failure(error.into()))?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| failure(error.into()))?.to_bytes();
+            let response = lambda_http::http::Response::from_parts(parts, SdkBody::from(body));
+            HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
 
-fn outgoing(request: HttpRequest) -> Result<Request, Cause> {
-    let (parts, body) = request.try_into_http1x()?.into_parts();
-    let body = body.bytes().ok_or("the body is a stream")?.to_vec();
-    Ok(http::Request::from_parts(parts, body).try_into()?)
-}
-
 /// Says what the SDK must know of a failure, as its own client does: whether the request may be sent again.
-fn failure(error: reqwest::Error) -> ConnectorError {
-    let cut = source::<hyper::Error>(&error).is_some_and(hyper::Error::is_incomplete_message);
-    if error.is_timeout() {
-        ConnectorError::timeout(error.into())
-    } else if cut {
-        ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
-    } else if error.is_connect() || source::<std::io::Error>(&error).is_some() || is_closed(&error) {
-        ConnectorError::io(error.into())
+fn failure(error: Cause) -> ConnectorError {
+    let is_cut = source(&error).is_some_and(hyper::Error::is_incomplete_message);
+    let is_closed = source(&error).is_some_and(|error: &hyper::Error| error.is_closed() || error.is_canceled());
+    let is_connect = source(&error).is_some_and(ClientError::is_connect);
+    if is_cut {
+        ConnectorError::other(error, Some(ErrorKind::TransientError))
+    } else if is_connect || is_closed || source::<std::io::Error>(&error).is_some() {
+        ConnectorError::io(error)
     } else {
-        ConnectorError::other(error.into(), None)
+        ConnectorError::other(error, None)
     }
 }
 
-fn is_closed(error: &reqwest::Error) -> bool {
-    source::<hyper::Error>(error).is_some_and(|error| error.is_closed() || error.is_canceled())
-}
-
-/// The first error of that type among the causes.
-fn source<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    let mut next = error.source();
+/// The first error of that type among an error and its causes.
+fn source<E: Error + 'static>(error: &Cause) -> Option<&E> {
+    let mut next = Some(error.as_ref() as &(dyn Error + 'static));
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
@@ -178,9 +189,9 @@ mod tests {
             (&folder.join("missing.pem"), "localhost", Some("can't read certificates from ")),
         ] {
             let address = tls_server(name, &ours).await;
-            let client = builder(trusted.clone()).unwrap().no_proxy().build().unwrap();
-            let answer = client.get(format!("https://localhost:{}", address.port())).send().await;
-            let error = answer.map(|answer| assert_eq!(answer.status(), 204)).err();
+            let request = HttpRequest::get(format!("https://localhost:{}", address.port())).unwrap();
+            let answer = Connector::new(trusted.clone()).unwrap().call(request).await;
+            let error = answer.map(|answer| assert_eq!(answer.status().as_u16(), 204)).err();
             let error = error.map(|error| telemetry::describe(&error));
             assert!(error.is_some() == expected.is_some(), "{name}: {error:?}");
             let shown = error.unwrap_or_default();
@@ -234,7 +245,7 @@ mod tests {
         request.set_uri(format!("http://{host}/a%2Fb//%7E?c=%27%20d&e=")).unwrap();
         request.headers_mut().insert("content-length", "2");
         request.headers_mut().insert("x-amz-target", "Service.Operation");
-        let connector = Connector(http_builder().unwrap().no_proxy().build().unwrap());
+        let connector = Connector::new(certificates()).unwrap();
         let received = async {
             let (mut connection, _) = listener.accept().await.unwrap();
             let mut received = Vec::new();
@@ -248,9 +259,8 @@ mod tests {
         assert_eq!(first, "POST /a%2Fb//%7E?c=%27%20d&e= HTTP/1.1");
         let mut headers: Vec<_> = rest.lines().take_while(|line| !line.is_empty()).collect();
         headers.sort_unstable();
-        // Signatures do not cover `accept`.
         let host = format!("host: {host}");
-        assert_eq!(headers, ["accept: */*", "content-length: 2", &host, "x-amz-target: Service.Operation"]);
+        assert_eq!(headers, ["content-length: 2", &host, "x-amz-target: Service.Operation"]);
     }
 
     #[tokio::test]
