@@ -20,7 +20,7 @@ use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::TokioExecutor;
 use reqwest::ClientBuilder;
-use rustls::ClientConfig;
+use rustls::{CipherSuite, ClientConfig};
 
 use super::certificates::Verifier;
 use crate::Cause;
@@ -53,7 +53,10 @@ fn certificates() -> PathBuf {
 /// TLS with these authorities. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of
 /// milliseconds.
 fn tls(certificates: PathBuf) -> Result<ClientConfig, Cause> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    // Processors have instructions for SHA-256, but not for SHA-384, which rustls prefers. The handshake hashes a lot.
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let provider = Arc::new(provider);
     let verifier = Verifier::start(certificates, provider.clone())?;
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
