@@ -279,7 +279,7 @@ bench-defaults: prerequisites ## Measures get-orders beside a list with the crat
 	@sed 's/"10"/"25"/' events/get-orders.json >target/bench/list.json
 	@cargo run --quiet --release --locked --package bench -- --event target/bench/list.json \
 	  --bootstrap target/defaults/release/defaults --bootstrap target/release/get-orders \
-	  --env ORDERS_TABLE=orders --env WEB_ORIGIN=https://example.com --env ENVIRONMENT=dev
+	  --env ORDERS_TABLE=orders --env WEB_ORIGIN=https://example.com --env ENVIRONMENT=dev $(ARGS)
 
 .PHONY: load
 # Functions as they are built for AWS, apart from those of `make dev`.

@@ -113,7 +113,7 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
     } else {
         samples.named(builds, &arguments.bootstrap, &arguments.event, &arguments.env)?
     };
-    // A file as the linker wrote it can be a tenth slower to start than its copy: it depends on the kernel's pages.
+    // A file that the linker has written can start a tenth slower than its copy: the kernel caches its pages otherwise.
     let copies = folder.join("bootstraps");
     let _ = fs::remove_dir_all(&copies);
     fs::create_dir(&copies)?;

@@ -43,8 +43,8 @@ impl Share {
         Ok(share)
     }
 
-    /// Program that runs a bootstrap in the group, at first with a whole processor. A process that enters the group later
-    /// waits for the kernel meanwhile, for milliseconds, and its first call is slower.
+    /// Command that starts a bootstrap in the group, at first without a limit. It takes the kernel milliseconds to move a
+    /// running process into the group, and the first call after that is slower.
     pub fn wrapper(&self) -> anyhow::Result<[String; 4]> {
         let (file, _, unlimited) = &self.quota;
         self.write(file, unlimited)?;

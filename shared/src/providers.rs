@@ -3,7 +3,7 @@
 //! Each request has an `Idempotency-Key`, so it can be repeated until its answer is known. Where no URL is configured, a
 //! simulator answers, so that a new clone shows every outcome.
 //!
-//! reqwest uses the hyper and rustls (with ring) that the SDK brings: a binary has one HTTP and one TLS stack.
+//! reqwest and the SDK's HTTP client share hyper and rustls (with ring): a binary has one HTTP and one TLS stack.
 
 use std::time::Duration;
 

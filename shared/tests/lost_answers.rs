@@ -1,4 +1,4 @@
-//! Requests whose answer gets lost: a proxy before the DynamoDB engine carries the write out, lets another writer come in
+//! Requests whose answer gets lost: a proxy before the DynamoDB engine forwards the request, lets another writer come in
 //! between, and drops the answer.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]

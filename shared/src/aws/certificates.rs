@@ -20,8 +20,8 @@ use crate::Cause;
 /// What the thread has made of the file.
 type Read = Result<Arc<WebPkiServerVerifier>, String>;
 
-/// rustls' verifier of a server's certificate, which a thread makes of a file of authorities: meanwhile the function
-/// opens its first connection. Reading the file takes a tenth of a start (`docs/performance.md`).
+/// Verifies servers' certificates, by rustls' own verifier. A thread reads the authorities while the function opens its
+/// first connection (`docs/performance.md` has the time that this saves).
 pub(super) struct Verifier {
     read: LazyLock<Read, Box<dyn FnOnce() -> Read + Send>>,
     schemes: Vec<SignatureScheme>,
@@ -92,7 +92,7 @@ fn verifier(file: &Path, provider: Arc<CryptoProvider>) -> Read {
     verifier().map_err(|cause: Cause| format!("can't read certificates from {}: {cause}", file.display()))
 }
 
-/// Authorities in a file. Without any, each connection would fail, and nobody would know why.
+/// Authorities in a file. A file without any is an error, so that a failed connection names the file.
 fn roots(file: &Path) -> Result<RootCertStore, Cause> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates(&fs::read(file)?));

@@ -1,7 +1,7 @@
 //! HTTP clients: hyper's for the AWS SDK, and reqwest, which is made of hyper, for the providers.
 //!
 //! The SDK's own client brings HTTP/2, which its services here do not speak, and reads the certificates slowly. Without
-//! it, a start takes half the instructions, and a bootstrap is a tenth smaller (`docs/performance.md`).
+//! it, a start takes fewer instructions, and a bootstrap is smaller (`docs/performance.md`).
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use rustls::{CipherSuite, ClientConfig};
 use super::certificates::Verifier;
 use crate::Cause;
 
-/// Time to connect to a service, at most. The handshake of TLS is part of an attempt.
+/// Limit for the TCP connection. The TLS handshake counts against the SDK's time-out of an attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Idle time after which TCP finds out whether a service is still there.
@@ -54,7 +54,8 @@ fn certificates() -> PathBuf {
 /// milliseconds.
 fn tls(certificates: PathBuf) -> Result<ClientConfig, Cause> {
     let mut provider = rustls::crypto::ring::default_provider();
-    // Processors have instructions for SHA-256, but not for SHA-384, which rustls prefers. The handshake hashes a lot.
+    // Offers the suite with SHA-256 first: Graviton2 and most x86 processors have no instructions for SHA-384, and a
+    // handshake hashes a lot. The server may choose another one.
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     let provider = Arc::new(provider);
     let verifier = Verifier::start(certificates, provider.clone())?;

@@ -1,7 +1,7 @@
 //! Values from DynamoDB's JSON, without a map of attributes in between.
 //!
 //! The SDK makes a map of each item, with a new string for every name and value, and `serde_dynamo` makes an order of the
-//! map. A page has up to 1,000 orders, and half of its instructions went into the maps (`docs/performance.md`).
+//! map. Without the maps, a page of 1,000 orders takes half the instructions (`docs/performance.md`).
 
 use std::fmt::{self, Formatter};
 use std::iter;
