@@ -27,6 +27,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::aws::Aws;
+use crate::function::Subject;
 use crate::reach::{Baseline, Must};
 use crate::subjects::{FLOOR, MAIN, Samples};
 
@@ -96,6 +97,19 @@ async fn stopped() {
     }
 }
 
+/// Makes the subjects use copies of their bootstraps. A file that the linker has written can start a tenth slower than its
+/// copy, because the kernel caches its pages otherwise.
+fn copy(subjects: &mut [Subject], folder: &Path) -> anyhow::Result<()> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir(folder)?;
+    for subject in subjects {
+        let copy = folder.join(&subject.name);
+        fs::copy(&subject.bootstrap, &copy).with_context(|| format!("can't copy {}", subject.bootstrap.display()))?;
+        subject.bootstrap = copy;
+    }
+    Ok(())
+}
+
 async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
     if arguments.load && arguments.only.is_empty() {
         arguments.only = load::API.map(str::to_owned).to_vec();
@@ -113,14 +127,8 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
     } else {
         samples.named(builds, &arguments.bootstrap, &arguments.event, &arguments.env)?
     };
-    // A file that the linker has written can start a tenth slower than its copy: the kernel caches its pages otherwise.
-    let copies = folder.join("bootstraps");
-    let _ = fs::remove_dir_all(&copies);
-    fs::create_dir(&copies)?;
-    for (n, subject) in subjects.iter_mut().enumerate() {
-        let copy = copies.join(n.to_string());
-        fs::copy(&subject.bootstrap, &copy).with_context(|| format!("can't copy {}", subject.bootstrap.display()))?;
-        subject.bootstrap = copy;
+    if arguments.bootstrap.is_empty() {
+        copy(&mut subjects, &folder.join("bootstraps"))?;
     }
     let aws = Aws::start(samples.order("recorded")?, &folder.join("bundle.pem")).await?;
 
