@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, Value};
 
 use super::attributes::Attributes;
 use super::records::{IdempotencyRecords, first_answer};
@@ -403,7 +403,7 @@ struct Found<I> {
 }
 
 /// Key of an item, also of one that is not an order.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Key {
     user_id: String,
     id: String,
@@ -451,8 +451,8 @@ fn readable(item: &RawValue) -> Option<Order> {
     match serde_json::from_str(item.get()) {
         Ok(Attributes(order)) => Some(order),
         Err(error) => {
-            let key = serde_json::from_str(item.get()).map(|Attributes(key)| key);
-            let Key { user_id, id } = key.unwrap_or_default();
+            let item = serde_json::from_str::<Value>(item.get()).unwrap_or_default();
+            let [user_id, id] = ["user_id", "id"].map(|name| item[name]["S"].as_str());
             let error = telemetry::describe(&error);
             tracing::error!(unreadable_item = true, user_id, id, error, "skipped an item that is not an order");
             None
@@ -462,7 +462,18 @@ fn readable(item: &RawValue) -> Option<Order> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_item_that_is_not_an_order_is_logged_by_its_key() {
+        let item = r#"{"user_id": {"S": "Ann"}, "id": {"S": "1"}, "order_status": {"X": "secret"}}"#;
+        let answer = format!(r#"{{"Items": [{item}, {{}}]}}"#);
+        let lines = telemetry::logged(async || assert!(found(&answer).unwrap().0.is_empty())).await;
+        let keys: Vec<_> = lines.iter().map(|line| [&line["user_id"], &line["id"]]).collect();
+        assert_eq!(keys, [[&json!("Ann"), &json!("1")], [&Value::Null, &Value::Null]]);
+    }
 
     #[test]
     fn a_replacement_sets_the_fields_that_have_a_value_and_removes_the_others() {
