@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::calls::{self, Callee};
 
-/// Counts each request of an HTTP client as a call of AWS, until its answer begins. Each attempt is a request, also one
+/// Counts each request of an HTTP client as a call of AWS, until its answer has arrived. Each attempt is a request, also one
 /// that the SDK gives up.
 #[derive(Debug)]
 pub(super) struct Timed<C>(pub C);
