@@ -2,13 +2,12 @@
 
 use std::fmt::{self, Debug, Formatter};
 use std::fs;
-use std::io;
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -17,29 +16,39 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::Cause;
 
-/// What the thread has made of the file.
-type Read = Result<Arc<WebPkiServerVerifier>, String>;
+/// Start of a certificate in a file (RFC 7468), and its end.
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 
-/// Verifies servers' certificates, by rustls' own verifier. A thread reads the authorities while the function opens its
+/// What the thread has made of the certificates.
+type Parsed = Result<Arc<WebPkiServerVerifier>, String>;
+
+/// Verifies servers' certificates, by rustls' own verifier. A thread parses the authorities while the function opens its
 /// first connection (`docs/performance.md` has the time that this saves).
 pub(super) struct Verifier {
-    read: LazyLock<Read, Box<dyn FnOnce() -> Read + Send>>,
+    parsed: LazyLock<Parsed, Box<dyn FnOnce() -> Parsed + Send>>,
     schemes: Vec<SignatureScheme>,
 }
 
 impl Verifier {
-    /// Starts to read the file. A file without authorities makes each connection fail.
-    pub(super) fn start(file: PathBuf, provider: Arc<CryptoProvider>) -> io::Result<Self> {
+    /// Reads the file and starts to parse it. Fails if it has no certificates. If rustls can use none of them, each
+    /// connection fails.
+    pub(super) fn start(file: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Cause> {
+        let cannot = |cause: Cause| format!("can't read certificates from {}: {cause}", file.display());
+        let pem = fs::read(file).map_err(|error| cannot(error.into()))?;
+        if memmem::find(&pem, BEGIN.as_bytes()).is_none() {
+            return Err(cannot("it has none".into()).into());
+        }
         let schemes = provider.signature_verification_algorithms.supported_schemes();
-        let reading = thread::Builder::new().spawn(move || verifier(&file, provider))?;
-        let read =
-            move || reading.join().unwrap_or_else(|_| Err("the thread that reads certificates has panicked".into()));
-        Ok(Self { read: LazyLock::new(Box::new(read)), schemes })
+        let parsing = thread::Builder::new().spawn(move || verifier(&pem, provider))?;
+        let join =
+            move || parsing.join().unwrap_or_else(|_| Err("the thread that parses certificates panicked".into()));
+        Ok(Self { parsed: LazyLock::new(Box::new(join)), schemes })
     }
 
     /// Waits for the thread.
-    fn read(&self) -> Result<&WebPkiServerVerifier, Error> {
-        self.read.as_deref().map_err(|cause| Error::General(cause.clone()))
+    fn parsed(&self) -> Result<&WebPkiServerVerifier, Error> {
+        self.parsed.as_deref().map_err(|cause| Error::General(cause.clone()))
     }
 }
 
@@ -58,7 +67,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.read()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        self.parsed()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -67,7 +76,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.read()?.verify_tls12_signature(message, certificate, signed)
+        self.parsed()?.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -76,7 +85,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.read()?.verify_tls13_signature(message, certificate, signed)
+        self.parsed()?.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -84,19 +93,11 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-fn verifier(file: &Path, provider: Arc<CryptoProvider>) -> Read {
-    let verifier = || {
-        let roots = Arc::new(roots(file)?);
-        Ok(WebPkiServerVerifier::builder_with_provider(roots, provider).build()?)
-    };
-    verifier().map_err(|cause: Cause| format!("can't read certificates from {}: {cause}", file.display()))
-}
-
-/// Authorities in a file. A file without any is an error, so that a failed connection names the file.
-fn roots(file: &Path) -> Result<RootCertStore, Cause> {
+fn verifier(pem: &[u8], provider: Arc<CryptoProvider>) -> Parsed {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(&fs::read(file)?));
-    if roots.is_empty() { Err("it has none".into()) } else { Ok(roots) }
+    roots.add_parsable_certificates(certificates(pem));
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| format!("can't use the certificates of this machine: {error}"))
 }
 
 /// Certificates in a file of authorities (RFC 7468). What can't be read is left out, as is what rustls can't use.
@@ -104,7 +105,7 @@ fn roots(file: &Path) -> Result<RootCertStore, Cause> {
 /// rustls' own reader decodes in constant time, to protect secret keys. Certificates are public, and this is several
 /// times faster.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
-    let (begin, end) = (Finder::new("-----BEGIN CERTIFICATE-----"), Finder::new("-----END CERTIFICATE-----"));
+    let (begin, end) = (Finder::new(BEGIN), Finder::new(END));
     let mut rest = pem;
     iter::from_fn(move || {
         rest = &rest[begin.find(rest)? + begin.needle().len()..];
@@ -131,8 +132,17 @@ mod tests {
 
     #[test]
     fn a_file_without_certificates_is_refused() {
-        assert!(roots(Path::new("Cargo.toml")).is_err());
-        assert!(roots(Path::new("no-such-file")).is_err());
+        for file in ["Cargo.toml", "no-such-file"] {
+            let verifier = Verifier::start(Path::new(file), Arc::new(rustls::crypto::ring::default_provider()));
+            let error = verifier.map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("can't read certificates from {file}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn certificates_that_rustls_cannot_use_are_no_authorities() {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        assert!(verifier(format!("{BEGIN}\nAAEC\n{END}\n").as_bytes(), provider).is_err());
     }
 
     #[test]

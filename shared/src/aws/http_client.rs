@@ -4,7 +4,7 @@
 //! it, a start takes fewer instructions, and a bootstrap is smaller (`docs/performance.md`).
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,23 +25,21 @@ use rustls::{CipherSuite, ClientConfig};
 use super::certificates::Verifier;
 use crate::Cause;
 
-/// Limit for the TCP connection. The TLS handshake counts against the SDK's time-out of an attempt.
+/// Limit for the TCP connection. The SDK's time-out of an attempt also limits the look-up of the name and the TLS
+/// handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Idle time after which TCP finds out whether a service is still there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// HTTP client of the SDK. An answer is in memory when the SDK gets it. The SDK's time-outs of an attempt and of an
 /// operation hold, but not those to connect and to read. It uses no proxy, because there is none between a function and
 /// AWS.
 pub fn http_client() -> Result<SharedHttpClient, Cause> {
-    let connector = SharedHttpConnector::new(Connector::new(certificates())?);
+    let connector = SharedHttpConnector::new(Connector::new(&certificates())?);
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
 /// Builder of other HTTP clients, with the same certificates and cryptography.
 pub fn http_builder() -> Result<ClientBuilder, Cause> {
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls(certificates())?))
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls(&certificates())?))
 }
 
 /// File of the authorities that the machine trusts: that which `SSL_CERT_FILE` names, or the system's.
@@ -52,7 +50,7 @@ fn certificates() -> PathBuf {
 
 /// TLS with these authorities. Cryptography is ring's: aws-lc gathers entropy at its start, which takes tens of
 /// milliseconds.
-fn tls(certificates: PathBuf) -> Result<ClientConfig, Cause> {
+fn tls(certificates: &Path) -> Result<ClientConfig, Cause> {
     let mut provider = rustls::crypto::ring::default_provider();
     // Offers the suite with SHA-256 first: Graviton2 and most x86 processors have no instructions for SHA-384, and a
     // handshake hashes a lot. The server may choose another one.
@@ -67,11 +65,10 @@ fn tls(certificates: PathBuf) -> Result<ClientConfig, Cause> {
 struct Connector(Client<HttpsConnector<TcpConnector>, SdkBody>);
 
 impl Connector {
-    fn new(certificates: PathBuf) -> Result<Self, Cause> {
+    fn new(certificates: &Path) -> Result<Self, Cause> {
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_nodelay(true);
         let https = HttpsConnectorBuilder::new().with_tls_config(tls(certificates)?).https_or_http().enable_http1();
         Ok(Self(Client::builder(TokioExecutor::new()).build(https.wrap_connector(tcp))))
@@ -122,7 +119,6 @@ fn source<E: Error + 'static>(error: &Cause) -> Option<&E> {
 mod tests {
     use std::fs;
     use std::net::SocketAddr;
-    use std::path::Path;
 
     use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
@@ -190,11 +186,10 @@ mod tests {
             (&ours, "localhost", None),
             (&other, "localhost", Some("BadSignature")),
             (&ours, "example.com", Some("not valid for name \"localhost\"")),
-            (&folder.join("missing.pem"), "localhost", Some("can't read certificates from ")),
         ] {
             let address = tls_server(name, &ours).await;
             let request = HttpRequest::get(format!("https://localhost:{}", address.port())).unwrap();
-            let answer = Connector::new(trusted.clone()).unwrap().call(request).await;
+            let answer = Connector::new(trusted).unwrap().call(request).await;
             let error = answer.map(|answer| assert_eq!(answer.status().as_u16(), 204)).err();
             let error = error.map(|error| telemetry::describe(&error));
             assert!(error.is_some() == expected.is_some(), "{name}: {error:?}");
@@ -249,7 +244,7 @@ mod tests {
         request.set_uri(format!("http://{host}/a%2Fb//%7E?c=%27%20d&e=")).unwrap();
         request.headers_mut().insert("content-length", "2");
         request.headers_mut().insert("x-amz-target", "Service.Operation");
-        let connector = Connector::new(certificates()).unwrap();
+        let connector = Connector::new(&certificates()).unwrap();
         let received = async {
             let (mut connection, _) = listener.accept().await.unwrap();
             let mut received = Vec::new();
