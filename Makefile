@@ -169,9 +169,10 @@ template: tools/iam/node_modules ## Checks the templates, the workflows and the 
 	zizmor --offline --quiet .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	npm --prefix tools/iam run --silent check
+	@# Last, because it alone uses all processors.
 	@# Without the plugins of the installed packages: to import them takes longer than most of the tests.
 	pytest --disable-plugin-autoload -p xdist --quiet --numprocesses auto tools/tests
-	npm --prefix tools/iam run --silent check
 
 .PHONY: web
 web: web/node_modules ## Checks the web UI: types, lints, component tests, build, size
