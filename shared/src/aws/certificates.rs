@@ -20,7 +20,7 @@ use crate::Cause;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// What the thread has made of the certificates.
+/// The verifier that the thread made, or why it could make none.
 type Parsed = Result<Arc<WebPkiServerVerifier>, String>;
 
 /// Verifies servers' certificates, by rustls' own verifier. A thread parses the authorities while the function opens its
