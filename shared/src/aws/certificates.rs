@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Debug, Formatter};
 use std::fs;
+use std::hint;
 use std::iter;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::thread;
 
 use memchr::memmem::{self, Finder};
 use rustls::client::WebPkiServerVerifier;
@@ -20,36 +20,54 @@ use crate::Cause;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// The verifier that the thread made, or why it could make none.
+/// Size of the largest file of authorities whose memory is kept, in bytes. That of Amazon Linux 2 has some 220 KB.
+const LARGEST_FILE: usize = 1 << 19;
+
+/// rustls' verifier, or why there is none.
 type Parsed = Result<Arc<WebPkiServerVerifier>, String>;
 
-/// Verifies servers' certificates, by rustls' own verifier. A thread parses the authorities while the function opens its
-/// first connection (`docs/performance.md` has the time that this saves).
+/// Parses the authorities when they are needed first.
+type Parse = LazyLock<Parsed, Box<dyn FnOnce() -> Parsed + Send>>;
+
+/// Verifies servers' certificates, by rustls' own verifier. The authorities are parsed while the function waits for its
+/// first connection.
 pub(super) struct Verifier {
-    parsed: LazyLock<Parsed, Box<dyn FnOnce() -> Parsed + Send>>,
+    parse: Arc<Parse>,
     schemes: Vec<SignatureScheme>,
 }
 
 impl Verifier {
-    /// Reads the file and starts to parse it. Fails if it has no certificates. If rustls can use none of them, each
+    /// Reads the file, and has it parsed by a task. Fails if it has no certificates. If rustls can use none of them, each
     /// connection fails.
+    ///
+    /// # Panics
+    /// Panics outside of tokio's runtime.
     pub(super) fn start(file: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Cause> {
         let cannot = |cause: Cause| format!("can't read certificates from {}: {cause}", file.display());
+        keep_freed_memory();
         let pem = fs::read(file).map_err(|error| cannot(error.into()))?;
         if memmem::find(&pem, BEGIN.as_bytes()).is_none() {
             return Err(cannot("it has none".into()).into());
         }
         let schemes = provider.signature_verification_algorithms.supported_schemes();
-        let parsing = thread::Builder::new().spawn(move || verifier(&pem, provider))?;
-        let join =
-            move || parsing.join().unwrap_or_else(|_| Err("the thread that parses certificates panicked".into()));
-        Ok(Self { parsed: LazyLock::new(Box::new(join)), schemes })
+        let parse = Arc::new(Parse::new(Box::new(move || verifier(&pem, provider))));
+        let early = parse.clone();
+        tokio::spawn(async move {
+            LazyLock::force(&early);
+        });
+        Ok(Self { parse, schemes })
     }
 
-    /// Waits for the thread.
     fn parsed(&self) -> Result<&WebPkiServerVerifier, Error> {
-        self.parsed.as_deref().map_err(|cause| Error::General(cause.clone()))
+        self.parse.as_deref().map_err(|cause| Error::General(cause.clone()))
     }
+}
+
+/// Makes glibc keep the memory of the file when it is freed, for all that comes after it. glibc gives each block of
+/// 128 KiB or more back to the kernel, until one was freed: from then on it keeps blocks of that size (mallopt(3),
+/// `M_MMAP_THRESHOLD`). The kernel takes a tenth of the first call of a list to provide memory that was not used before.
+fn keep_freed_memory() {
+    drop(hint::black_box(Vec::<u8>::with_capacity(LARGEST_FILE)));
 }
 
 impl Debug for Verifier {
