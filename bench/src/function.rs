@@ -1,6 +1,7 @@
 //! A function that runs: its calls, and what they cost.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -10,9 +11,12 @@ use axum::body::Bytes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
 use crate::aws::{Aws, Content, ORDERS_TABLE};
+use crate::processors::of_functions;
 use crate::runtime_api::{RuntimeApi, Told};
 
 /// Environment of every function: that of the template, with simulators that refuse nothing.
@@ -77,7 +81,8 @@ impl<'a> Function<'a> {
         aws.fill(&subject.content);
         let api = RuntimeApi::start().await?;
         let log = aws.bundle.with_file_name(format!("{}.log", subject.name.replace('/', "_")));
-        let output = File::create(&log)?;
+        let (printed, output) = io::pipe()?;
+        tokio::spawn(keep(Receiver::from_owned_fd(printed.into())?, File::create(&log)?));
         let mut words = wrapper.iter().map(Path::new).chain([subject.bootstrap.as_path()]);
         let mut command = Command::new(words.next().unwrap_or(&subject.bootstrap));
         command
@@ -93,7 +98,8 @@ impl<'a> Function<'a> {
             .stderr(output)
             .kill_on_drop(true);
         let started = Instant::now();
-        let child = command.spawn().with_context(|| format!("can't start {}", subject.bootstrap.display()))?;
+        let child =
+            of_functions(|| command.spawn()).with_context(|| format!("can't start {}", subject.bootstrap.display()))?;
         let pid = child.id().context("it has ended")?;
         let content = &subject.content;
         let mut function = Self { aws, content, child, log, pid, api, init: Duration::ZERO };
@@ -160,6 +166,16 @@ impl<'a> Function<'a> {
         self.child.wait().await?;
         Ok(())
     }
+}
+
+/// Keeps what a function prints. It prints to a pipe, as in Lambda: a file would take it several times as long.
+async fn keep(mut printed: Receiver, mut log: File) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    while printed.read_buf(&mut bytes).await? > 0 {
+        log.write_all(&bytes)?;
+        bytes.clear();
+    }
+    Ok(())
 }
 
 /// Returns true if an answer says that the function did not do its work: a status of an error, a message that stays in

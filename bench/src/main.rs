@@ -10,6 +10,7 @@ mod growth;
 mod load;
 mod measure;
 mod memory;
+mod processors;
 mod reach;
 mod report;
 mod runtime_api;
@@ -132,12 +133,16 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
     }
     let aws = Aws::start(samples.order("recorded")?, &folder.join("bundle.pem")).await?;
 
+    let heading = report::heading();
     if arguments.load {
         let loaded = load::measure(&subjects, &aws).await?;
-        println!("{}\n\n{}", report::heading(), report::load(&loaded));
+        println!("{heading}\n\n{}", report::load(&loaded));
         return Ok(());
     }
 
+    if !processors::separate() {
+        eprintln!("the functions share the only processor with this program, so their times are too long");
+    }
     let measured = measure::measure(&subjects, &aws, arguments.rounds).await?;
     let growth = match subjects.iter().find(|subject| subject.name == MAIN) {
         Some(subject) => Some(growth::measure(subject, &aws).await?),
@@ -153,7 +158,6 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
         Vec::new()
     };
 
-    let heading = report::heading();
     println!("{heading}, {} rounds: median (quartiles)\n", arguments.rounds);
     let [floor, others @ ..] = measured.as_slice() else { bail!("nothing was measured") };
     let is_detailed = |name: &str| !arguments.bootstrap.is_empty() || [FLOOR, MAIN].contains(&name);

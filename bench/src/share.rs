@@ -13,6 +13,19 @@ const MB_PER_PROCESSOR: u64 = 1769;
 /// Period of the quota. AWS does not publish its own; 20 ms is what others have measured.
 const PERIOD_US: u64 = 20_000;
 
+/// Processor time of a period for that memory, in microseconds.
+fn quota_us(memory_mb: u64) -> u64 {
+    PERIOD_US * memory_mb / MB_PER_PROCESSOR
+}
+
+/// Milliseconds for which work with this processor time waits for its share: the rest of each period whose quota it uses
+/// up.
+#[expect(clippy::cast_precision_loss, reason = "far less than 2^52")]
+pub fn wait_ms(memory_mb: u64, cpu_us: f64) -> f64 {
+    let quota = quota_us(memory_mb);
+    (cpu_us / quota as f64).floor() * (PERIOD_US - quota) as f64 / 1e3
+}
+
 /// A control group with a quota. It is removed when it is dropped; its processes must have ended, or be about to.
 pub struct Share {
     folder: PathBuf,
@@ -23,7 +36,7 @@ pub struct Share {
 impl Share {
     /// The share of a function with that memory.
     pub fn of(memory_mb: u64) -> anyhow::Result<Self> {
-        let quota = PERIOD_US * memory_mb / MB_PER_PROCESSOR;
+        let quota = quota_us(memory_mb);
         let name = format!("order-api-bench-{}-{memory_mb}", std::process::id());
         let is_v2 = fs::exists("/sys/fs/cgroup/cgroup.controllers")?;
         let root = PathBuf::from(if is_v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" });
@@ -73,5 +86,17 @@ impl Drop for Share {
             }
             sleep(Duration::from_millis(10));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_waits_for_the_rest_of_each_period_whose_quota_it_uses_up() {
+        assert_eq!(quota_us(128), 1447);
+        let waits = [1400.0, 1500.0, 3000.0].map(|cpu_us| wait_ms(128, cpu_us));
+        assert!(waits.iter().zip([0.0, 18.553, 37.106]).all(|(wait, ms)| (wait - ms).abs() < 1e-9), "{waits:?}");
     }
 }
