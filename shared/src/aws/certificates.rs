@@ -29,20 +29,16 @@ type Parsed = Result<Arc<WebPkiServerVerifier>, String>;
 /// Parses the authorities when they are needed first.
 type Parse = LazyLock<Parsed, Box<dyn FnOnce() -> Parsed + Send>>;
 
-/// Verifies servers' certificates, by rustls' own verifier. The authorities are parsed while the function waits for its
-/// first connection.
+/// Verifies servers' certificates, by rustls' own verifier. The authorities are parsed while the first handshake waits for
+/// the server.
 pub(super) struct Verifier {
     parse: Arc<Parse>,
     schemes: Vec<SignatureScheme>,
 }
 
 impl Verifier {
-    /// Reads the file, and has it parsed by a task. Fails if it has no certificates. If rustls can use none of them, each
-    /// connection fails.
-    ///
-    /// # Panics
-    /// Panics outside of tokio's runtime.
-    pub(super) fn start(file: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Cause> {
+    /// Reads the file. Fails if it has no certificates. If rustls can use none of them, each connection fails.
+    pub(super) fn new(file: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Cause> {
         let cannot = |cause: Cause| format!("can't read certificates from {}: {cause}", file.display());
         keep_freed_memory();
         let pem = fs::read(file).map_err(|error| cannot(error.into()))?;
@@ -50,12 +46,7 @@ impl Verifier {
             return Err(cannot("it has none".into()).into());
         }
         let schemes = provider.signature_verification_algorithms.supported_schemes();
-        let parse = Arc::new(Parse::new(Box::new(move || verifier(&pem, provider))));
-        let early = parse.clone();
-        tokio::spawn(async move {
-            LazyLock::force(&early);
-        });
-        Ok(Self { parse, schemes })
+        Ok(Self { parse: Arc::new(Parse::new(Box::new(move || verifier(&pem, provider)))), schemes })
     }
 
     fn parsed(&self) -> Result<&WebPkiServerVerifier, Error> {
@@ -106,7 +97,12 @@ impl ServerCertVerifier for Verifier {
         self.parsed()?.verify_tls13_signature(message, certificate, signed)
     }
 
+    /// rustls calls this for the first message of a handshake: the task runs while the server's is awaited.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let parse = self.parse.clone();
+        tokio::spawn(async move {
+            LazyLock::force(&parse);
+        });
         self.schemes.clone()
     }
 }
@@ -151,7 +147,7 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_refused() {
         for file in ["Cargo.toml", "no-such-file"] {
-            let verifier = Verifier::start(Path::new(file), Arc::new(rustls::crypto::ring::default_provider()));
+            let verifier = Verifier::new(Path::new(file), Arc::new(rustls::crypto::ring::default_provider()));
             let error = verifier.map(|_| ()).unwrap_err().to_string();
             assert!(error.starts_with(&format!("can't read certificates from {file}: ")), "{error}");
         }

@@ -56,7 +56,7 @@ fn tls(certificates: &Path) -> Result<ClientConfig, Cause> {
     // handshake hashes a lot. The server may choose another one.
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     let provider = Arc::new(provider);
-    let verifier = Verifier::start(certificates, provider.clone())?;
+    let verifier = Verifier::new(certificates, provider.clone())?;
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
