@@ -13,6 +13,7 @@ use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Context, Request, RequestExt};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{Problem, Response};
 
@@ -20,14 +21,15 @@ use super::{Problem, Response};
 /// API Gateway).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Event {
+pub(super) struct Event<'a> {
     http_method: String,
     #[serde(default)]
     path: String,
     /// Last line of each header. API Gateway sends all lines besides; an event that was written by hand may not.
-    headers: Option<HashMap<String, String>>,
+    #[serde(borrow)]
+    headers: Option<&'a RawValue>,
     multi_value_headers: Option<HashMap<String, Vec<String>>>,
-    query_string_parameters: Option<HashMap<String, String>>,
+    query_string_parameters: Option<&'a RawValue>,
     multi_value_query_string_parameters: Option<HashMap<String, Vec<String>>>,
     path_parameters: Option<HashMap<String, String>>,
     request_context: ApiGatewayProxyRequestContext,
@@ -35,13 +37,13 @@ pub(super) struct Event {
     is_base64_encoded: Option<bool>,
 }
 
-impl Event {
+impl<'a> Event<'a> {
     /// Parses the event's JSON. An event that can't be parsed is not API Gateway's: no client can cause one.
-    pub fn parse(json: &str) -> Result<Self, Problem> {
+    pub fn parse(json: &'a str) -> Result<Self, Problem> {
         let event = serde_json::from_str(json);
         #[cfg(feature = "unauthenticated")]
         let event = event.or_else(|error| development::parse(json).map_err(|_| error));
-        event.map_err(|error| Problem::Internal(format!("not an event of API Gateway: {error}").into()))
+        event.map_err(|error| not_an_event(&error))
     }
 
     /// Id of the request.
@@ -64,11 +66,11 @@ impl Event {
     pub fn into_request(self, context: Context) -> Result<Request, Problem> {
         let lines = match self.multi_value_headers {
             Some(lines) if !lines.is_empty() => lines,
-            _ => single(self.headers),
+            _ => single(self.headers)?,
         };
         let query = match self.multi_value_query_string_parameters {
             Some(query) if !query.is_empty() => query,
-            _ => single(self.query_string_parameters),
+            _ => single(self.query_string_parameters)?,
         };
         let body = match (self.body, self.is_base64_encoded) {
             (None, _) => Body::Empty,
@@ -90,8 +92,15 @@ impl Event {
     }
 }
 
-fn single(map: Option<HashMap<String, String>>) -> HashMap<String, Vec<String>> {
-    map.into_iter().flatten().map(|(name, value)| (name, vec![value])).collect()
+fn not_an_event(error: &serde_json::Error) -> Problem {
+    Problem::Internal(format!("not an event of API Gateway: {error}").into())
+}
+
+/// Parses the last lines, which are only needed where there are no others.
+fn single(map: Option<&RawValue>) -> Result<HashMap<String, Vec<String>>, Problem> {
+    let Some(map) = map else { return Ok(HashMap::new()) };
+    let map: HashMap<String, String> = serde_json::from_str(map.get()).map_err(|error| not_an_event(&error))?;
+    Ok(map.into_iter().map(|(name, value)| (name, vec![value])).collect())
 }
 
 fn header_map(lines: HashMap<String, Vec<String>>) -> Result<HeaderMap, Problem> {
@@ -143,7 +152,7 @@ mod development {
 
     use super::{ApiGatewayProxyRequestContext, Event, HashMap};
 
-    pub fn parse(json: &str) -> serde_json::Result<Event> {
+    pub fn parse(json: &str) -> serde_json::Result<Event<'_>> {
         let event: ApiGatewayV2httpRequest = serde_json::from_str(json)?;
         let path = event.raw_path.unwrap_or_default();
         let mut request_context = ApiGatewayProxyRequestContext::default();
@@ -277,7 +286,10 @@ mod tests {
     fn what_api_gateway_does_not_send_is_our_mistake() {
         let mut bad_body = put_order();
         bad_body["isBase64Encoded"] = json!(true);
-        for event in [bad_body, json!({}), json!([]), Value::Null, json!({"Records": []})] {
+        let mut bad_headers = put_order();
+        bad_headers.as_object_mut().unwrap().remove("multiValueHeaders");
+        bad_headers["headers"] = json!([]);
+        for event in [bad_body, bad_headers, json!({}), json!([]), Value::Null, json!({"Records": []})] {
             assert!(matches!(request(&event), Err(Problem::Internal(_))), "{event}");
         }
     }
