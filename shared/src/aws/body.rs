@@ -8,8 +8,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// Takes the body of a successful answer before the SDK parses it, so that a large list can be parsed faster. The SDK gets
-/// an empty JSON object, so the operation's output has no values. An error is left to the SDK.
+/// Takes the body of a successful answer before the SDK parses it, so that its orders can be parsed faster. The SDK gets an
+/// empty JSON object, so the operation's output has no values. An error is left to the SDK.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Body(Arc<Mutex<String>>);
 

@@ -147,15 +147,11 @@ impl Orders {
 
     /// The order as its last write left it. Needs `dynamodb:GetItem`.
     pub async fn get(&self, key: &OrderKey) -> Result<Order, StoreError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(serde_dynamo::to_item(key)?))
-            .consistent_read(true)
-            .send()
-            .await?;
-        order(found.item.ok_or(StoreError::NotFound)?)
+        let body = Body::default();
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(serde_dynamo::to_item(key)?));
+        get.consistent_read(true).customize().interceptor(body.clone()).send().await?;
+        let Got { item } = serde_json::from_str(&body.take())?;
+        item.map(|Attributes(order)| order).ok_or(StoreError::NotFound)
     }
 
     /// The order as its last write left it; none if it is gone. Needs `dynamodb:GetItem`.
@@ -229,6 +225,7 @@ impl Orders {
         values.insert(":one".into(), AttributeValue::N("1".into()));
         values.insert(":pending".into(), serde_dynamo::to_attribute_value(OrderStatus::Pending)?);
 
+        let body = Body::default();
         let update = self
             .once
             .update_item()
@@ -242,10 +239,12 @@ impl Orders {
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .interceptor(body.clone())
             .send()
             .await;
         match update {
-            Ok(updated) => Ok(order(updated.attributes.unwrap_or_default())?),
+            Ok(_) => Ok(serde_json::from_str::<Updated>(&body.take())?.attributes.0),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     let before = order(failed.item.clone().ok_or(StoreError::NotFound)?)?;
@@ -391,6 +390,20 @@ impl Orders {
         found.sort_by_key(|(_, updated_at)| *updated_at);
         Ok(found)
     }
+}
+
+/// Answer of a `GetItem`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Got {
+    item: Option<Attributes<Order>>,
+}
+
+/// Answer of an `UpdateItem` that returns the item.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Updated {
+    attributes: Attributes<Order>,
 }
 
 /// Answer of a Query or a Scan.
