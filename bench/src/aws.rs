@@ -89,8 +89,8 @@ struct Table {
     /// The order that the steps read, as the JSON of its item.
     order: Option<String>,
     requests: u32,
-    /// The last page of the list with its request, which gets it again without any work.
-    page: Option<(Bytes, Bytes)>,
+    /// The last page of the list, with the length of the list and the request: it is sent again without any work.
+    page: Option<(usize, Bytes, Bytes)>,
 }
 
 impl Table {
@@ -110,10 +110,7 @@ impl Table {
     }
 
     fn fill(&mut self, content: &Content) {
-        if self.listed != content.listed {
-            self.listed = content.listed;
-            self.page = None;
-        }
+        self.listed = content.listed;
         self.order = content.order.as_ref().map(json_of);
     }
 
@@ -197,8 +194,8 @@ impl Table {
 
     /// The answer to a request for a page of the list or of the index.
     fn found(&mut self, request: Bytes) -> Bytes {
-        if let Some((last, page)) = &self.page
-            && *last == request
+        if let Some((listed, last, page)) = &self.page
+            && (*listed, last) == (self.listed, &request)
         {
             return page.clone();
         }
@@ -207,7 +204,7 @@ impl Table {
             return self.unsettled(&parsed).to_string().into();
         }
         let page = Bytes::from(self.listed(&parsed));
-        self.page = Some((request, page.clone()));
+        self.page = Some((self.listed, request, page.clone()));
         page
     }
 }

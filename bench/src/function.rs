@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::aws::{Aws, Content, ORDERS_TABLE};
 use crate::processors::of_functions;
@@ -67,6 +68,8 @@ pub struct Function<'a> {
     aws: &'a Aws,
     content: &'a Content,
     child: Child,
+    /// Keeps what it prints, until it ends.
+    printed: JoinHandle<io::Result<()>>,
     log: PathBuf,
     /// Its process.
     pub pid: u32,
@@ -82,7 +85,7 @@ impl<'a> Function<'a> {
         let api = RuntimeApi::start().await?;
         let log = aws.bundle.with_file_name(format!("{}.log", subject.name.replace('/', "_")));
         let (printed, output) = io::pipe()?;
-        tokio::spawn(keep(Receiver::from_owned_fd(printed.into())?, File::create(&log)?));
+        let printed = tokio::spawn(keep(Receiver::from_owned_fd(printed.into())?, File::create(&log)?));
         let mut words = wrapper.iter().map(Path::new).chain([subject.bootstrap.as_path()]);
         let mut command = Command::new(words.next().unwrap_or(&subject.bootstrap));
         command
@@ -98,13 +101,27 @@ impl<'a> Function<'a> {
             .stderr(output)
             .kill_on_drop(true);
         let started = Instant::now();
-        let child =
-            of_functions(|| command.spawn()).with_context(|| format!("can't start {}", subject.bootstrap.display()))?;
+        let child = of_functions(|| command.spawn())?
+            .with_context(|| format!("can't start {}", subject.bootstrap.display()))?;
         let pid = child.id().context("it has ended")?;
         let content = &subject.content;
-        let mut function = Self { aws, content, child, log, pid, api, init: Duration::ZERO };
-        function.init = function.ready().await?.duration_since(started);
+        // It holds the pipe open.
+        drop(command);
+        let mut function = Self { aws, content, child, printed, log, pid, api, init: Duration::ZERO };
+        let ready = function.ready().await;
+        function.init = function.or_ended(ready).await?.duration_since(started);
         Ok(function)
+    }
+
+    /// Ends the function if it failed, so that its log is complete.
+    async fn or_ended<R>(&mut self, result: anyhow::Result<R>) -> anyhow::Result<R> {
+        if result.is_err() {
+            // It may have ended already.
+            let _ = self.child.start_kill();
+            self.child.wait().await?;
+            (&mut self.printed).await??;
+        }
+        result
     }
 
     async fn told(&mut self) -> anyhow::Result<Told> {
@@ -129,6 +146,11 @@ impl<'a> Function<'a> {
     /// Calls the function, checks its answer, and waits until it asks for the next event. Returns the answer, and the
     /// time until it came.
     pub async fn call(&mut self, event: &Bytes) -> anyhow::Result<(Value, Duration)> {
+        let answer = self.answer(event).await;
+        self.or_ended(answer).await
+    }
+
+    async fn answer(&mut self, event: &Bytes) -> anyhow::Result<(Value, Duration)> {
         self.aws.fill(self.content);
         let started = Instant::now();
         self.api.send(event.clone())?;
@@ -164,7 +186,7 @@ impl<'a> Function<'a> {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         kill(Pid::from_raw(self.pid.try_into()?), Signal::SIGTERM)?;
         self.child.wait().await?;
-        Ok(())
+        Ok(self.printed.await??)
     }
 }
 

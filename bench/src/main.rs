@@ -133,6 +133,7 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
     }
     let aws = Aws::start(samples.order("recorded")?, &folder.join("bundle.pem")).await?;
 
+    // Before this thread is kept to one processor: it would then count no other.
     let heading = report::heading();
     if arguments.load {
         let loaded = load::measure(&subjects, &aws).await?;
@@ -140,8 +141,8 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    if !processors::separate() {
-        eprintln!("the functions share the only processor with this program, so their times are too long");
+    if let Err(error) = processors::separate() {
+        eprintln!("the functions have no processor of their own, so their times are too long: {error:#}");
     }
     let measured = measure::measure(&subjects, &aws, arguments.rounds).await?;
     let growth = match subjects.iter().find(|subject| subject.name == MAIN) {

@@ -117,7 +117,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn add(&mut self, figure: Figure, value: f64) {
+    /// Adds the value of a round.
+    pub fn add(&mut self, figure: Figure, value: f64) {
         self.values.entry(figure).or_default().push(value);
     }
 

@@ -18,12 +18,10 @@ fn quota_us(memory_mb: u64) -> u64 {
     PERIOD_US * memory_mb / MB_PER_PROCESSOR
 }
 
-/// Milliseconds for which work with this processor time waits for its share: the rest of each period whose quota it uses
-/// up.
+/// Milliseconds for which a process waits after it has used up the quota of a period: the rest of the period.
 #[expect(clippy::cast_precision_loss, reason = "far less than 2^52")]
-pub fn wait_ms(memory_mb: u64, cpu_us: f64) -> f64 {
-    let quota = quota_us(memory_mb);
-    (cpu_us / quota as f64).floor() * (PERIOD_US - quota) as f64 / 1e3
+pub fn wait_ms(memory_mb: u64) -> f64 {
+    (PERIOD_US - quota_us(memory_mb)) as f64 / 1e3
 }
 
 /// A control group with a quota. It is removed when it is dropped; its processes must have ended, or be about to.
@@ -86,17 +84,5 @@ impl Drop for Share {
             }
             sleep(Duration::from_millis(10));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_waits_for_the_rest_of_each_period_whose_quota_it_uses_up() {
-        assert_eq!(quota_us(128), 1447);
-        let waits = [1400.0, 1500.0, 3000.0].map(|cpu_us| wait_ms(128, cpu_us));
-        assert!(waits.iter().zip([0.0, 18.553, 37.106]).all(|(wait, ms)| (wait - ms).abs() < 1e-9), "{waits:?}");
     }
 }

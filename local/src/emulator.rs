@@ -17,8 +17,9 @@ use crate::group::Group;
 /// Time that the emulator has to start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time after which the emulator may end an idle process of a function that has another one. For each process, idle or
-/// not, it wakes up 20 times a second: with 480 of them, it took three times as long to make six change sets.
+/// Time since its last call after which the emulator ends an idle process of a function that has another one. It looks for
+/// them every 30 s. For each process, idle or not, it wakes up 20 times a second: with 480 of them, it took three times as
+/// long to make six change sets.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The addresses on which the emulator listens.

@@ -10,7 +10,7 @@ use lambda_http::http::{Request, Response};
 use serde_json::{Value, json};
 use shared::aws::{self, Error, Queue, StateMachine, Topic};
 use shared::fixtures;
-use shared::order::Timestamp;
+use shared::order::{Expected, Timestamp};
 use shared::page::{Limit, List};
 use shared::store::{Orders, StoreError};
 
@@ -118,6 +118,23 @@ async fn a_list_that_dynamodb_refuses_or_cuts_short_is_no_empty_list() {
         let listed = Orders::new(&sdk, "orders").list(&List::All, Limit::default(), None).await;
         let error = listed.map(|page| page.orders).unwrap_err();
         assert_eq!(matches!(error, StoreError::Unavailable(_)), is_unavailable, "{body}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_dynamodb_does_not_send_is_not_found_and_one_that_it_sends_damaged_is_a_failure() {
+    let order = fixtures::order();
+    let (key, content) = (order.key(), order.content());
+    for (body, is_found) in [(r"{}", true), (r#"{"Item": null}"#, true), ("", false), (r#"{"Item": {}}"#, false)] {
+        let (sdk, _) = answered_with(200, body);
+        let got = Orders::new(&sdk, "orders").find(key).await;
+        assert!(if is_found { matches!(got, Ok(None)) } else { matches!(got, Err(StoreError::Failed(_))) }, "{body}");
+    }
+    for body in ["{}", r#"{"Attributes": {}}"#] {
+        let (sdk, _) = answered_with(200, body);
+        let total = order.total().unwrap();
+        let replaced = Orders::new(&sdk, "orders").replace(key, content, total, &Expected::Any, Timestamp::now()).await;
+        assert!(matches!(replaced, Err(StoreError::Failed(_))), "{body}: {replaced:?}");
     }
 }
 

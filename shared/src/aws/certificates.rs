@@ -4,6 +4,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::fs;
 use std::hint;
 use std::iter;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -13,6 +14,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio::runtime::Handle;
 
 use crate::Cause;
 
@@ -26,7 +28,7 @@ const LARGEST_FILE: usize = 1 << 19;
 /// rustls' verifier, or why there is none.
 type Parsed = Result<Arc<WebPkiServerVerifier>, String>;
 
-/// Parses the authorities when they are needed first.
+/// Parses the authorities once, in the first handshake.
 type Parse = LazyLock<Parsed, Box<dyn FnOnce() -> Parsed + Send>>;
 
 /// Verifies servers' certificates, by rustls' own verifier. The authorities are parsed while the first handshake waits for
@@ -46,7 +48,11 @@ impl Verifier {
             return Err(cannot("it has none".into()).into());
         }
         let schemes = provider.signature_verification_algorithms.supported_schemes();
-        Ok(Self { parse: Arc::new(Parse::new(Box::new(move || verifier(&pem, provider)))), schemes })
+        let parse = move || {
+            let parsed = panic::catch_unwind(AssertUnwindSafe(|| verifier(&pem, provider)));
+            parsed.unwrap_or_else(|_| Err("the parser of the certificates panicked".into()))
+        };
+        Ok(Self { parse: Arc::new(Parse::new(Box::new(parse))), schemes })
     }
 
     fn parsed(&self) -> Result<&WebPkiServerVerifier, Error> {
@@ -97,12 +103,15 @@ impl ServerCertVerifier for Verifier {
         self.parsed()?.verify_tls13_signature(message, certificate, signed)
     }
 
-    /// rustls calls this for the first message of a handshake: the task runs while the server's is awaited.
+    /// rustls calls this for the first message of a handshake: the task runs while the server's is awaited. In all
+    /// handshakes but the first it has nothing to do.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let parse = self.parse.clone();
-        tokio::spawn(async move {
-            LazyLock::force(&parse);
-        });
+        if let Ok(runtime) = Handle::try_current() {
+            let parse = self.parse.clone();
+            runtime.spawn(async move {
+                LazyLock::force(&parse);
+            });
+        }
         self.schemes.clone()
     }
 }

@@ -110,7 +110,7 @@ pub fn sdk_config() -> Result<SdkConfig, Cause> {
         .service_config(Endpoints)
         .http_client(Timed(http_client()?))
         .retry_config(retries())
-        // It would act after seconds; an attempt is given up before.
+        // It would act after 20 s; an attempt is given up after 2 s.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder()

@@ -29,6 +29,7 @@ pub(super) struct Event<'a> {
     #[serde(borrow)]
     headers: Option<&'a RawValue>,
     multi_value_headers: Option<HashMap<String, Vec<String>>>,
+    #[serde(borrow)]
     query_string_parameters: Option<&'a RawValue>,
     multi_value_query_string_parameters: Option<HashMap<String, Vec<String>>>,
     path_parameters: Option<HashMap<String, String>>,
@@ -286,10 +287,13 @@ mod tests {
     fn what_api_gateway_does_not_send_is_our_mistake() {
         let mut bad_body = put_order();
         bad_body["isBase64Encoded"] = json!(true);
-        let mut bad_headers = put_order();
-        bad_headers.as_object_mut().unwrap().remove("multiValueHeaders");
+        let [mut bad_headers, mut bad_query] = [put_order(), put_order()];
         bad_headers["headers"] = json!([]);
-        for event in [bad_body, bad_headers, json!({}), json!([]), Value::Null, json!({"Records": []})] {
+        bad_query["queryStringParameters"] = json!([]);
+        // There are lines of headers besides.
+        assert!(request(&bad_headers).is_ok());
+        bad_headers.as_object_mut().unwrap().remove("multiValueHeaders");
+        for event in [bad_body, bad_headers, bad_query, json!({}), json!([]), Value::Null, json!({"Records": []})] {
             assert!(matches!(request(&event), Err(Problem::Internal(_))), "{event}");
         }
     }
