@@ -90,7 +90,7 @@ struct Table {
     order: Option<String>,
     requests: u32,
     /// The last page of the list, with the length of the list and the request: it is sent again without any work.
-    page: Option<(usize, Bytes, Bytes)>,
+    last_page: Option<(usize, Bytes, Bytes)>,
 }
 
 impl Table {
@@ -105,7 +105,7 @@ impl Table {
             listed: 0,
             order: None,
             requests: 0,
-            page: None,
+            last_page: None,
         })
     }
 
@@ -115,7 +115,7 @@ impl Table {
     }
 
     /// A page of the list, as DynamoDB answers a Query or a Scan.
-    fn listed(&self, request: &Value) -> String {
+    fn page(&self, request: &Value) -> String {
         let start = request.pointer("/ExclusiveStartKey/id/S").and_then(Value::as_str);
         let start = start.and_then(|id| id.strip_prefix(ID_START)?.parse::<usize>().ok()).map_or(0, |last| last + 1);
         let limit = request["Limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
@@ -194,7 +194,7 @@ impl Table {
 
     /// The answer to a request for a page of the list or of the index.
     fn found(&mut self, request: Bytes) -> Bytes {
-        if let Some((listed, last, page)) = &self.page
+        if let Some((listed, last, page)) = &self.last_page
             && (*listed, last) == (self.listed, &request)
         {
             return page.clone();
@@ -203,8 +203,8 @@ impl Table {
         if !parsed["IndexName"].is_null() {
             return self.unsettled(&parsed).to_string().into();
         }
-        let page = Bytes::from(self.listed(&parsed));
-        self.page = Some((self.listed, request, page.clone()));
+        let page = Bytes::from(self.page(&parsed));
+        self.last_page = Some((self.listed, request, page.clone()));
         page
     }
 }
@@ -277,7 +277,7 @@ mod tests {
         let table = table(5);
         let (mut ids, mut request) = (Vec::new(), json!({"Limit": 2}));
         loop {
-            let page: Value = serde_json::from_str(&table.listed(&request)).unwrap();
+            let page: Value = serde_json::from_str(&table.page(&request)).unwrap();
             let items = page["Items"].as_array().unwrap();
             assert_eq!(page["Count"], items.len());
             ids.extend(items.iter().map(|item| item["id"]["S"].as_str().unwrap().to_owned()));

@@ -125,10 +125,10 @@ async fn a_list_that_dynamodb_refuses_or_cuts_short_is_no_empty_list() {
 async fn an_order_that_dynamodb_does_not_send_is_not_found_and_one_that_it_sends_damaged_is_a_failure() {
     let order = fixtures::order();
     let (key, content) = (order.key(), order.content());
-    for (body, is_found) in [(r"{}", true), (r#"{"Item": null}"#, true), ("", false), (r#"{"Item": {}}"#, false)] {
+    for (body, is_missing) in [("{}", true), (r#"{"Item": null}"#, true), ("", false), (r#"{"Item": {}}"#, false)] {
         let (sdk, _) = answered_with(200, body);
         let got = Orders::new(&sdk, "orders").find(key).await;
-        assert!(if is_found { matches!(got, Ok(None)) } else { matches!(got, Err(StoreError::Failed(_))) }, "{body}");
+        assert!(if is_missing { matches!(got, Ok(None)) } else { matches!(got, Err(StoreError::Failed(_))) }, "{body}");
     }
     for body in ["{}", r#"{"Attributes": {}}"#] {
         let (sdk, _) = answered_with(200, body);
