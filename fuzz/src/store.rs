@@ -86,12 +86,12 @@ pub fn table_item(data: &[u8]) {
     match read {
         Ok(order) => {
             assert_eq!(page.unwrap().orders, std::slice::from_ref(&order));
-            judge(&order);
             // Written back by the function's own code, it is read as the same order.
             let (recorded, _) = logged(orders.record(&key, |order| Some(order.clone())));
             assert_eq!(recorded.unwrap().as_ref(), Some(&order));
             let (again, _) = logged(orders.get(&key));
             assert_eq!(again.unwrap(), order);
+            logged(judge(&order));
         }
         Err(StoreError::Failed(_)) => assert!(page.map_or(true, |page| page.orders.is_empty())),
         Err(error) => panic!("{error:?}"),
@@ -99,8 +99,10 @@ pub fn table_item(data: &[u8]) {
     ITEM.take();
 }
 
-/// Asserts that every transition of the order makes an order that is stored and read as it is.
-pub(super) fn judge(order: &Order) {
+/// Asserts that every transition of the order makes an order that is stored and read as it is: from an answer of DynamoDB,
+/// and, as after a refused write, from the SDK's map of attributes.
+pub(super) async fn judge(order: &Order) {
+    let orders = ORDERS.with(Clone::clone);
     let now = Timestamp::now();
     let (limit, reason) = (Duration::ZERO, "the reason");
     let next = [
@@ -124,9 +126,12 @@ pub(super) fn judge(order: &Order) {
     ];
     for after in next.into_iter().flatten().chain([order.clone()]) {
         let item: serde_dynamo::Item = serde_dynamo::to_item(OrderForm::stored(&after)).unwrap();
+        ITEM.set(json!(item));
+        assert_eq!(orders.get(after.key()).await.unwrap(), after);
         assert_eq!(serde_dynamo::from_item::<_, Order>(item).unwrap(), after);
         assert!(after == *order || after.version() == order.version().next());
         let _ = (after.next(), after.news(), after.is_unsettled(), after.is_cancellation_overdue(now));
         serde_json::to_string(&after).unwrap();
     }
+    ITEM.take();
 }

@@ -49,7 +49,7 @@ pub fn state_machine_event(data: &[u8]) {
     let Ok(raw) = serde_json::from_str::<Box<RawValue>>(text) else { return };
     let handler = async |task: Submission| {
         is_same(&task);
-        store::judge(&task.order);
+        store::judge(&task.order).await;
         Ok(task.order.next())
     };
     let (step, _) = logged(take_step("fuzz", &handler, LambdaEvent::new(raw, Context::default())));
